@@ -1,0 +1,8 @@
+"""Site-Net for scikit-learn: properties of crystals by global self-attention over real-space supercells."""
+
+from .featurizer import SupercellFeaturizer
+from .ragged import RaggedCrystals
+from .regressor import SiteNetRegressor
+
+__all__ = ["RaggedCrystals", "SiteNetRegressor", "SupercellFeaturizer"]
+__version__ = "0.1.0.dev0"

@@ -1,0 +1,125 @@
+"""Exact compression: merge the sites and neighbours that a Site-Net provably cannot tell apart.
+
+Whatever the network computes for site i depends on the features of i and on the multiset of (features of j, d_ij).
+Sites with equal features and equal multisets therefore stay equal through every block, and so do two neighbours of
+a site with equal features and equal distance. Colour refinement finds the coarsest such partition.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Compressed(NamedTuple):
+    """A crystal after merging: s rows (colours of sites) and p pairs (colours of neighbours).
+
+    Attributes
+    ----------
+    site : ndarray of int, shape (s,)
+        A primitive site of every colour.
+    multiplicity : ndarray of int, shape (s,)
+        Number of primitive sites of every colour.
+    pair_site, pair_neighbor : ndarray of int, shape (p,)
+        Colour of site i and of site j; pairs are sorted by the first.
+    pair_distance : ndarray of shape (p,)
+        Mean distance in angstrom of the merged pairs.
+    pair_count : ndarray of int, shape (p,)
+        Number of supercell sites j merged into the pair, for one site i.
+    """
+
+    site: np.ndarray
+    multiplicity: np.ndarray
+    pair_site: np.ndarray
+    pair_neighbor: np.ndarray
+    pair_distance: np.ndarray
+    pair_count: np.ndarray
+
+
+def uncompressed(distances):
+    """Every primitive site and every pair as they are, pairs in row-major (i, j) order.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n, n * m)
+        Distances in angstrom; column j belongs to primitive site j // m.
+
+    Returns
+    -------
+    Compressed
+        With s = n and p = n * n * m, all multiplicities and counts 1.
+    """
+    n, columns = distances.shape
+    site = np.arange(n)
+    neighbor = np.repeat(site, columns // n)
+    ones = np.ones(distances.size, int)
+    return Compressed(site, ones[:n], np.repeat(site, columns), np.tile(neighbor, n), distances.ravel(), ones)
+
+
+def compress(kinds, distances, tol):
+    """Merge equivalent sites and, for each of them, equivalent neighbours.
+
+    Parameters
+    ----------
+    kinds : ndarray of shape (n, ...)
+        What distinguishes sites before any distance: for example element and oxidation state.
+    distances : ndarray of shape (n, n * m)
+        Distances in angstrom; column j belongs to primitive site j // m.
+    tol : float
+        Distances are merged only if they differ by at most this much, in angstrom.
+
+    Returns
+    -------
+    Compressed
+
+    Examples
+    --------
+    Two equal sites in a cell of two, one image: each sees itself and the other.
+
+    >>> import numpy as np
+    >>> compress(np.array([11, 11]), np.array([[0.0, 3.0], [3.0, 0.0]]), tol=1e-4).multiplicity
+    array([2])
+    """
+    n, columns = distances.shape
+    shell = distance_shells(distances, tol)
+    colour = refine(np.unique(kinds, axis=0, return_inverse=True)[1].ravel(), shell)
+    _, site, multiplicity = np.unique(colour, return_index=True, return_counts=True)
+    neighbor = np.repeat(colour, columns // n)
+    key = (colour[:, None] * len(site) + neighbor) * (shell.max() + 1) + shell
+    _, first, group, total = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+    i, j = np.divmod(first, columns)
+    mean = np.bincount(group.ravel(), distances.ravel()) / total
+    return Compressed(site, multiplicity, colour[i], neighbor[j], mean, total // multiplicity[colour[i]])
+
+
+def distance_shells(distances, tol):
+    """Assign numbers to distances so that those of one shell differ by at most `tol`, nearer shells first."""
+    flat = np.sort(distances, axis=None)
+    starts = [flat[0]]
+    for gap in flat[1:][np.diff(flat) > 0]:
+        if gap - starts[-1] > tol:
+            starts.append(gap)
+    return np.searchsorted(starts, distances, side="right") - 1
+
+
+def refine(colour, shell):
+    """Split colours by the multiset of (colour of j, distance shell of ij) until nothing splits.
+
+    Parameters
+    ----------
+    colour : ndarray of int, shape (n,)
+        Colours to start from.
+    shell : ndarray of int, shape (n, n * m)
+        Distance shells; column j belongs to site j // m.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        The coarsest equitable colouring; numbers follow from colours and shells, not from the order of sites.
+    """
+    images = shell.shape[1] // len(colour)
+    while True:
+        neighbours = np.sort(np.repeat(colour, images) * (shell.max() + 1) + shell, axis=1)
+        finer = np.unique(np.column_stack([colour, neighbours]), axis=0, return_inverse=True)[1].ravel()
+        if finer.max() == colour.max():
+            return finer
+        colour = finer

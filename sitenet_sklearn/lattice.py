@@ -1,0 +1,97 @@
+"""Lattices in three dimensions: reduced bases, short vectors, nearest images."""
+
+import itertools
+
+import numpy as np
+import spglib
+from pymatgen.core import Lattice
+from spglib.error import SpglibError
+
+_NEIGHBOURS = np.array([c for c in itertools.product((-1, 0, 1), repeat=3) if c > (0, 0, 0)])
+"""(13, 3) One of each pair +c, -c of the 26 cells around a cell."""
+
+
+def reduce_basis(lattice):
+    """Replace a basis by the three shortest vectors that span the same lattice.
+
+    Parameters
+    ----------
+    lattice : ndarray of shape (3, 3)
+        Basis vectors as rows, in angstrom, of either handedness.
+
+    Returns
+    -------
+    ndarray of shape (3, 3)
+        Right-handed Minkowski-reduced basis, rows in ascending order of length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> reduce_basis(np.array([[4.0, 0, 0], [40.0, 3.0, 0], [0, -30.0, 5.0]])).round(6)
+    array([[0., 3., 0.],
+           [4., 0., 0.],
+           [0., 0., 5.]])
+    """
+    reduced = or_none(spglib.niggli_reduce, lattice)
+    if reduced is None:
+        reduced = spglib.niggli_reduce(Lattice(lattice).get_lll_reduced_lattice().matrix)
+    reduced = reduced[np.argsort(np.linalg.norm(reduced, axis=1), kind="stable")]
+    return reduced if np.linalg.det(reduced) > 0 else -reduced
+
+
+def or_none(function, *args, **kwargs):
+    """Call a function of spglib; where it fails give None, whether this version raises or returns that."""
+    try:
+        return function(*args, **kwargs)
+    except SpglibError:
+        return None
+
+
+def short_vectors(basis, shortest, longest):
+    """List the lattice vectors of a range of lengths, one of each pair +v, -v.
+
+    Parameters
+    ----------
+    basis : ndarray of shape (3, 3)
+        Basis vectors as rows, in angstrom; the closer to reduced, the faster.
+    shortest, longest : float
+        Bounds of the length, in angstrom, both included.
+
+    Returns
+    -------
+    ndarray of int, shape (v, 3)
+        Coefficients in `basis`, in ascending order of length.
+    """
+    bounds = np.floor(longest * np.linalg.norm(np.linalg.inv(basis), axis=0) + 1e-9).astype(int)
+    grid = np.indices((bounds[0] + 1, *(2 * bounds[1:] + 1))).reshape(3, -1).T
+    grid[:, 1:] -= bounds[1:]
+    grid = grid[grid @ np.array([4 * bounds[1] * bounds[2] + 4 * max(bounds) + 1, 2 * bounds[2] + 1, 1]) > 0]
+    lengths = np.linalg.norm(grid @ basis, axis=1)
+    order = np.argsort(lengths, kind="stable")
+    return grid[order[(lengths[order] >= shortest) & (lengths[order] <= longest)]]
+
+
+def nearest_image_distances(displacements, basis):
+    """Length of the shortest periodic image of every displacement.
+
+    In a Minkowski-reduced basis the nearest image of a vector wrapped into the cell around the origin is
+    that vector itself or one of its 26 neighbours.
+
+    Parameters
+    ----------
+    displacements : ndarray of shape (..., 3)
+        Cartesian vectors in angstrom.
+    basis : ndarray of shape (3, 3)
+        Minkowski-reduced basis vectors as rows, in angstrom.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        Distances in angstrom.
+    """
+    fractional = displacements @ np.linalg.inv(basis)
+    wrapped = (fractional - np.rint(fractional)) @ basis
+    neighbours = _NEIGHBOURS @ basis
+    shifts = np.einsum("va,va->v", neighbours, neighbours) - 2 * np.abs(wrapped @ neighbours.T)
+    squares = np.einsum("...a,...a->...", wrapped, wrapped) + np.minimum(shifts.min(axis=-1), 0)
+    return np.sqrt(np.maximum(squares, 0))

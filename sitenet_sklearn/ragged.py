@@ -1,0 +1,252 @@
+"""`RaggedCrystals`: many crystals of different sizes in flat arrays, indexable like an array."""
+
+import numpy as np
+
+from .crystal import SITE_FEATURES, Crystal, make_crystal
+
+_SITE_FIELDS = ("atomic_numbers", "site_features", "multiplicity")
+_PAIR_FIELDS = ("pair_site", "pair_neighbor", "pair_distance", "pair_count")
+
+
+class RaggedCrystals:
+    """A one-dimensional, immutable container of crystals for scikit-learn and skorch.
+
+    Every field of `Crystal` is stored once, concatenated over the crystals, with the offsets at which each
+    crystal starts. Selecting rows makes a lazy view: cross-validation copies indices, not crystals. Pickling a
+    view writes its own rows only.
+
+    `X[i]` is a `Crystal`; `X[rows]`, with a slice, an array of indices or a boolean mask, is a `RaggedCrystals`.
+
+    Parameters
+    ----------
+    fields : dict of str to ndarray
+        Concatenated fields of `Crystal`.
+    site_offsets, pair_offsets : ndarray of int, shape (n + 1,)
+        Where the sites and the pairs of each crystal start.
+    site_feature_names : tuple of str, default=SITE_FEATURES
+        Names of the columns of `site_features`.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        `(n,)`.
+    site_feature_names : tuple of str
+        The same.
+
+    Examples
+    --------
+    Rock salt as two sites, one image each:
+
+    >>> import numpy as np
+    >>> X = RaggedCrystals.from_distances([[11, 17]], [np.array([[0, 2.8], [2.8, 0]])], [1])
+    >>> X
+    RaggedCrystals(1 crystals, 2 sites, 4 pairs)
+    >>> X[0].pair_distance
+    array([0. , 2.8, 2.8, 0. ], dtype=float32)
+    """
+
+    ndim = 1
+
+    def __init__(self, fields, site_offsets, pair_offsets, site_feature_names=SITE_FEATURES):
+        self._fields = dict(fields)
+        self._site_offsets = site_offsets
+        self._pair_offsets = pair_offsets
+        self._rows = None
+        self.site_feature_names = tuple(site_feature_names)
+
+    @classmethod
+    def from_crystals(cls, crystals, site_feature_names=SITE_FEATURES):
+        """Concatenate records.
+
+        Parameters
+        ----------
+        crystals : list of Crystal
+            At least one record.
+        site_feature_names : tuple of str, default=SITE_FEATURES
+            Names of the columns of `site_features`.
+
+        Returns
+        -------
+        RaggedCrystals
+        """
+        crystals = list(crystals)
+        if not crystals:
+            raise ValueError("from_crystals expects at least one crystal, got none")
+        fields = {name: np.concatenate([getattr(c, name) for c in crystals]) for name in Crystal._fields}
+        site_offsets = _offsets([len(c.multiplicity) for c in crystals])
+        pair_offsets = _offsets([len(c.pair_count) for c in crystals])
+        return cls(fields, site_offsets, pair_offsets, site_feature_names)
+
+    @classmethod
+    def from_distances(cls, atomic_numbers, distances, images, oxidation_states=None, compress=True):
+        """Build crystals from distances computed elsewhere.
+
+        Parameters
+        ----------
+        atomic_numbers : sequence of array-like of int, shape (n,)
+            For every crystal the elements of its n primitive sites.
+        distances : sequence of array-like of shape (n, n * m)
+            For every crystal its distances in angstrom; column j belongs to primitive site j // m.
+        images : sequence of int
+            For every crystal the number m of primitive cells in its supercell.
+        oxidation_states : sequence of array-like of shape (n,), default=None
+            For every crystal its oxidation states; 0 where None.
+        compress : bool, default=True
+            Whether to merge what the network cannot tell apart.
+
+        Returns
+        -------
+        RaggedCrystals
+
+        Raises
+        ------
+        ValueError
+            If the lengths or shapes of a crystal do not fit together; its index is named.
+        """
+        if oxidation_states is None:
+            oxidation_states = [np.zeros(len(numbers)) for numbers in atomic_numbers]
+        lengths = [len(part) for part in (atomic_numbers, distances, images, oxidation_states)]
+        if len(set(lengths)) != 1:
+            raise ValueError(f"from_distances expects as many entries in every argument, got {lengths}")
+        crystals = []
+        for k, m in enumerate(images):
+            z, q = np.asarray(atomic_numbers[k]), np.asarray(oxidation_states[k], dtype=float)
+            d = np.asarray(distances[k], dtype=float)
+            if z.ndim != 1 or q.shape != z.shape or d.shape != (len(z), len(z) * m):
+                raise ValueError(
+                    f"crystal {k}: atomic_numbers (n,), oxidation_states (n,), distances (n, n * {m}) expected, "
+                    f"got {z.shape}, {q.shape}, {d.shape}"
+                )
+            crystals.append(make_crystal(z, q, d, compressed=compress))
+        return cls.from_crystals(crystals)
+
+    @property
+    def shape(self):
+        """Tuple `(n,)`."""
+        return (len(self),)
+
+    @property
+    def site_sizes(self):
+        """Sites left after compression: ndarray of int, shape (n,)."""
+        return _select(np.diff(self._site_offsets), self._rows)
+
+    @property
+    def pair_sizes(self):
+        """Pairs left after compression: ndarray of int, shape (n,)."""
+        return _select(np.diff(self._pair_offsets), self._rows)
+
+    @property
+    def primitive_sizes(self):
+        """Sites of the primitive cell, as the paper counts them: ndarray of int, shape (n,)."""
+        cumulative = np.append(0, np.cumsum(self._fields["multiplicity"], dtype=np.int64))
+        return _select(np.diff(cumulative[self._site_offsets]), self._rows)
+
+    def field(self, name):
+        """Concatenate one field of `Crystal` over the crystals of this container.
+
+        Parameters
+        ----------
+        name : str
+            A field of `Crystal`.
+
+        Returns
+        -------
+        ndarray
+            Entries in the order of the crystals; `pair_site` and `pair_neighbor` count within each crystal.
+        """
+        offsets = self._site_offsets if name in _SITE_FIELDS else self._pair_offsets
+        if self._rows is None:
+            return self._fields[name]
+        return self._fields[name][_ranges(offsets[self._rows], np.diff(offsets)[self._rows])]
+
+    def compact(self):
+        """Copy the rows of a view into arrays of their own; a container that is no view is returned as it is."""
+        if self._rows is None:
+            return self
+        fields = {name: self.field(name) for name in Crystal._fields}
+        return RaggedCrystals(fields, _offsets(self.site_sizes), _offsets(self.pair_sizes), self.site_feature_names)
+
+    def __len__(self):
+        return len(self._site_offsets) - 1 if self._rows is None else len(self._rows)
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple):
+            key = _only_key(key)
+        if isinstance(key, int | np.integer):
+            return self._crystal(range(len(self))[key])
+        view = RaggedCrystals(self._fields, self._site_offsets, self._pair_offsets, self.site_feature_names)
+        rows = np.arange(len(self)) if self._rows is None else self._rows
+        view._rows = rows[_index_array(key, len(self))]
+        return view
+
+    def _crystal(self, row):
+        row = row if self._rows is None else self._rows[row]
+        sites = slice(self._site_offsets[row], self._site_offsets[row + 1])
+        pairs = slice(self._pair_offsets[row], self._pair_offsets[row + 1])
+        return Crystal(**{name: a[sites if name in _SITE_FIELDS else pairs] for name, a in self._fields.items()})
+
+    def __iter__(self):
+        return (self[k] for k in range(len(self)))
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("RaggedCrystals is not an array: put a SiteNetRegressor after SupercellFeaturizer")
+
+    def __getstate__(self):
+        return vars(self.compact()).copy()
+
+    def __repr__(self):
+        counts = f"{len(self)} crystals, {self.site_sizes.sum()} sites, {self.pair_sizes.sum()} pairs"
+        return f"RaggedCrystals({counts})"
+
+
+def check_crystals(X, estimator):
+    """Raise a TypeError unless X is a `RaggedCrystals`, a ValueError if it is empty.
+
+    Parameters
+    ----------
+    X : object
+        What a user passed as crystals.
+    estimator : object
+        Whose input this is; its class is named in messages.
+    """
+    name = type(estimator).__name__
+    if not isinstance(X, RaggedCrystals):
+        raise TypeError(
+            f"{name} expects RaggedCrystals, got {type(X).__name__}: put a SupercellFeaturizer before it, "
+            "as in make_pipeline(SupercellFeaturizer(), SiteNetRegressor())"
+        )
+    if len(X) == 0:
+        raise ValueError(f"{name} expects at least one crystal, got an empty RaggedCrystals")
+
+
+def _only_key(key):
+    keys = [k for k in key if k is not Ellipsis]
+    if len(keys) != 1:
+        raise IndexError(f"RaggedCrystals has one dimension, got the index {key!r}")
+    return keys[0]
+
+
+def _index_array(key, n):
+    if isinstance(key, slice):
+        return key
+    key = np.asarray(key)
+    if key.ndim != 1 or not (key.dtype == bool or np.issubdtype(key.dtype, np.integer) or key.size == 0):
+        raise IndexError(f"RaggedCrystals takes an integer, slice, index array or mask, got {key!r:.80}")
+    if key.dtype == bool and len(key) != n:
+        raise IndexError(f"a mask over {n} crystals must have {n} entries, got {len(key)}")
+    return key if key.size else key.astype(int)
+
+
+def _offsets(sizes):
+    return np.append(0, np.cumsum(sizes, dtype=np.int64))
+
+
+def _select(values, rows):
+    return values if rows is None else values[rows]
+
+
+def _ranges(starts, sizes):
+    """Concatenate the integers start, ..., start + size - 1 of every row."""
+    ends = np.cumsum(sizes)
+    total = ends[-1] if len(ends) else 0
+    return np.arange(total) + np.repeat(starts - (ends - sizes), sizes)

@@ -27,7 +27,7 @@ def reduce_basis(lattice):
     Examples
     --------
     >>> import numpy as np
-    >>> reduce_basis(np.array([[4.0, 0, 0], [40.0, 3.0, 0], [0, -30.0, 5.0]])).round(6)
+    >>> np.abs(reduce_basis(np.array([[4.0, 0, 0], [40.0, 3.0, 0], [0, -30.0, 5.0]]))).round(6)
     array([[0., 3., 0.],
            [4., 0., 0.],
            [0., 0., 5.]])

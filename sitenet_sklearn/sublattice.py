@@ -119,7 +119,7 @@ def best_sublattices(basis, max_index, shape="cubic"):
     --------
     >>> import numpy as np
     >>> matrices, score = best_sublattices(np.diag([3.0, 3.0, 6.0]), max_index=4)
-    >>> np.abs(np.linalg.det(matrices)).round(), round(score, 6)
+    >>> np.abs(np.linalg.det(matrices)).round(), round(float(score), 6)
     (array([4.]), 1.0)
     """
     if max_index == 1:

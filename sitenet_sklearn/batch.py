@@ -1,0 +1,169 @@
+"""Batches: many crystals as one flat graph of sites and pairs, bounded by primitive sites."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+
+@dataclass(frozen=True, slots=True)
+class CrystalBatch:
+    """b crystals with s sites and p pairs in all, without padding.
+
+    Attributes
+    ----------
+    site_features : Tensor of shape (s, f)
+        Site features.
+    atomic_numbers : Tensor of int64, shape (s,)
+        Elements.
+    multiplicity : Tensor of shape (s,)
+        Number of primitive sites that a site stands for.
+    site_crystal : Tensor of int64, shape (s,)
+        Crystal of every site, ascending from 0 to b - 1.
+    pair_site, pair_neighbor : Tensor of int64, shape (p,)
+        Sites i and j of every pair, counted through the batch; the first ascends.
+    pair_distance : Tensor of shape (p,)
+        Distances d_ij in angstrom.
+    pair_count : Tensor of shape (p,)
+        Number of supercell sites that a pair stands for.
+    n_crystals : int
+        Number of crystals b, also the length of the batch.
+    """
+
+    site_features: torch.Tensor
+    atomic_numbers: torch.Tensor
+    multiplicity: torch.Tensor
+    site_crystal: torch.Tensor
+    pair_site: torch.Tensor
+    pair_neighbor: torch.Tensor
+    pair_distance: torch.Tensor
+    pair_count: torch.Tensor
+    n_crystals: int
+
+    def __len__(self):
+        return self.n_crystals
+
+    def to(self, *args, **kwargs):
+        """Move every tensor to another device; a floating dtype converts the floating tensors only."""
+        return self._map(
+            lambda tensor: (
+                tensor.to(*args, **kwargs)
+                if tensor.is_floating_point()
+                else tensor.to(
+                    *(a for a in args if not isinstance(a, torch.dtype)),
+                    **{k: v for k, v in kwargs.items() if k != "dtype"},
+                )
+            )
+        )
+
+    def pin_memory(self):
+        """Copy every tensor into page-locked memory, for faster transfer to a GPU."""
+        return self._map(torch.Tensor.pin_memory)
+
+    def _map(self, function):
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return CrystalBatch(**{k: function(v) if isinstance(v, torch.Tensor) else v for k, v in values.items()})
+
+
+def collate(crystals, dtype=torch.float32):
+    """Join the crystals of a container into one batch.
+
+    Parameters
+    ----------
+    crystals : RaggedCrystals
+        At least one crystal.
+    dtype : torch.dtype, default=torch.float32
+        Type of the floating tensors.
+
+    Returns
+    -------
+    CrystalBatch
+    """
+    sites, pairs = crystals.site_sizes, crystals.pair_sizes
+    first_site = np.repeat(np.cumsum(sites) - sites, pairs)
+
+    def floats(name):
+        return torch.as_tensor(np.array(crystals.field(name)), dtype=dtype)
+
+    def integers(values):
+        return torch.as_tensor(np.asarray(values, dtype=np.int64))
+
+    return CrystalBatch(
+        site_features=floats("site_features"),
+        atomic_numbers=integers(crystals.field("atomic_numbers")),
+        multiplicity=floats("multiplicity"),
+        site_crystal=integers(np.repeat(np.arange(len(crystals)), sites)),
+        pair_site=integers(crystals.field("pair_site") + first_site),
+        pair_neighbor=integers(crystals.field("pair_neighbor") + first_site),
+        pair_distance=floats("pair_distance"),
+        pair_count=floats("pair_count"),
+        n_crystals=len(crystals),
+    )
+
+
+class CrystalDataset(Dataset):
+    """Crystals and targets for a data loader that fetches whole batches.
+
+    Parameters
+    ----------
+    crystals : RaggedCrystals
+        Crystals.
+    y : ndarray of shape (n,), default=None
+        Targets; zeros where None.
+    """
+
+    def __init__(self, crystals, y=None):
+        self.crystals = crystals
+        self.y = np.zeros(len(crystals)) if y is None else np.asarray(y)
+
+    def __len__(self):
+        return len(self.crystals)
+
+    def __getitem__(self, index):
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices):
+        """Return a batch of crystals and their targets, a tensor of shape (b,)."""
+        rows = np.asarray(indices)
+        return collate(self.crystals[rows]), torch.as_tensor(self.y[rows], dtype=torch.float32)
+
+
+class SiteBudgetSampler(Sampler):
+    """Batches of crystals that hold at most `batch_size` primitive sites together.
+
+    A crystal with more sites forms a batch of its own.
+
+    Parameters
+    ----------
+    sizes : ndarray of int, shape (n,)
+        Primitive sites of every crystal.
+    batch_size : int
+        Largest sum of sizes in a batch.
+    generator : torch.Generator, default=None
+        Source of a new random order for every epoch; None keeps the order given.
+
+    Examples
+    --------
+    >>> list(SiteBudgetSampler([2, 3, 9, 1], batch_size=5))
+    [[0, 1], [2], [3]]
+    """
+
+    def __init__(self, sizes, batch_size, generator=None):
+        self.sizes = np.asarray(sizes)
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __iter__(self):
+        n = len(self.sizes)
+        order = torch.randperm(n, generator=self.generator).tolist() if self.generator else range(n)
+        batch, total = [], 0
+        for index in order:
+            size = self.sizes[index]
+            if batch and total + size > self.batch_size:
+                yield batch
+                batch, total = [], 0
+            batch.append(index)
+            total += size
+        if batch:
+            yield batch

@@ -1,0 +1,186 @@
+"""Building blocks: segment sums and softmax, normalisation with weights, the straight-through clamp."""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+ACTIVATIONS = {
+    "mish": nn.Mish,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+}
+
+
+def segment_sum(values, segment, n_segments):
+    """Sum rows that belong to the same segment.
+
+    Parameters
+    ----------
+    values : Tensor of shape (p, ...)
+        Rows.
+    segment : Tensor of int64, shape (p,)
+        Segment of every row.
+    n_segments : int
+        Number of segments s.
+
+    Returns
+    -------
+    Tensor of shape (s, ...)
+    """
+    return values.new_zeros(n_segments, *values.shape[1:]).index_add(0, segment, values)
+
+
+def segment_max(values, segment, n_segments):
+    """Largest entry of every column in each segment; shapes as in `segment_sum`."""
+    index = segment[:, None].expand_as(values)
+    return values.new_full((n_segments, values.shape[1]), -torch.inf).scatter_reduce(0, index, values, "amax")
+
+
+def segment_softmax(logits, count, segment, n_segments):
+    """Softmax within segments over entries that stand for several equal ones each.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (p, h)
+        Logits; -inf gives no weight. Every segment needs a finite one.
+    count : Tensor of shape (p,)
+        Number of equal entries that a row stands for.
+    segment : Tensor of int64, shape (p,)
+        Segment of every row.
+    n_segments : int
+        Number of segments.
+
+    Returns
+    -------
+    Tensor of shape (p, h)
+        Weight of all the entries of a row together; the sum over a segment is 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> zeros, count = torch.zeros(2, 1), torch.tensor([3.0, 1.0])
+    >>> segment_softmax(zeros, count, torch.tensor([0, 0]), 1).flatten()
+    tensor([0.7500, 0.2500])
+    """
+    largest = segment_max(logits.detach(), segment, n_segments)
+    weights = torch.exp(logits - largest[segment]) * count[:, None]
+    return weights / segment_sum(weights, segment, n_segments)[segment]
+
+
+class WeightedBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation whose statistics count every row as often as the rows it stands for."""
+
+    def forward(self, x, weight):
+        """Normalise.
+
+        Parameters
+        ----------
+        x : Tensor of shape (p, c)
+            Rows.
+        weight : Tensor of shape (p,)
+            How many uncompressed rows each row stands for.
+
+        Returns
+        -------
+        Tensor of shape (p, c)
+        """
+        if self.training:
+            share = weight[:, None] / weight.sum()
+            mean = (share * x).sum(0)
+            variance = (share * (x - mean) ** 2).sum(0)
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance, self.momentum)
+        else:
+            mean, variance = self.running_mean, self.running_var
+        return (x - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias
+
+
+class WeightedLayerNorm(nn.LayerNorm):
+    """Layer normalisation; weights are accepted and have no influence."""
+
+    def forward(self, x, weight):  # noqa: ARG002
+        """Normalise rows x of shape (p, c)."""
+        return super().forward(x)
+
+
+class NoNorm(nn.Module):
+    """No normalisation."""
+
+    def __init__(self, width):  # noqa: ARG002
+        super().__init__()
+
+    def forward(self, x, weight):  # noqa: ARG002
+        """Return x."""
+        return x
+
+
+NORMALIZATIONS = {"layer": WeightedLayerNorm, "batch": WeightedBatchNorm, "none": NoNorm}
+
+
+class ActNorm(nn.Module):
+    """Activation followed by normalisation, what comes after every Linear of a Site-Net.
+
+    Parameters
+    ----------
+    width : int
+        Number of columns.
+    activation : str
+        A key of `ACTIVATIONS`.
+    normalization : {"layer", "batch", "none"}
+        A key of `NORMALIZATIONS`.
+    """
+
+    def __init__(self, width, activation, normalization):
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]()
+        self.norm = NORMALIZATIONS[normalization](width)
+
+    def forward(self, x, weight):
+        """Transform rows x of shape (p, c) that stand for `weight` (p,) rows each."""
+        return self.norm(self.activation(x), weight)
+
+
+class Perceptron(nn.Module):
+    """Layers Linear -> activation -> normalisation.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Number of inputs, then the width of every layer; a single number makes no layer.
+    activation, normalization : str
+        As in `ActNorm`.
+    """
+
+    def __init__(self, widths, activation, normalization):
+        super().__init__()
+        self.linear = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.act_norm = nn.ModuleList(ActNorm(width, activation, normalization) for width in widths[1:])
+
+    def forward(self, x, weight):
+        """Transform rows x of shape (p, a) that stand for `weight` (p,) rows each."""
+        for linear, act_norm in zip(self.linear, self.act_norm, strict=True):
+            x = act_norm(linear(x), weight)
+        return x
+
+
+def straight_through_clamp(x):
+    """Replace negative values by zero and pass the gradient unchanged.
+
+    A plain clamp has no gradient below zero, so a band gap once predicted negative could never recover.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.tensor([-1.0, 2.0], requires_grad=True)
+    >>> straight_through_clamp(x).sum().backward()
+    >>> straight_through_clamp(x).tolist(), x.grad.tolist()
+    ([0.0, 2.0], [1.0, 1.0])
+    """
+    return x + (x.clamp(min=0) - x).detach()

@@ -1,0 +1,228 @@
+"""`SiteNet`: the network of the paper as a torch module, from a batch of crystals to one number each."""
+
+import math
+
+import torch
+from torch import nn
+
+from .attention import AttentionBlock
+from .elements import MAX_ATOMIC_NUMBER
+from .layers import Perceptron, segment_max, segment_softmax, segment_sum, straight_through_clamp
+
+BOHR = 0.529177210903 / 1.00001495
+"""Bohr radius in units of 1.00001495 angstrom (the "angstrom star"), as the published models were trained with."""
+
+MAX_LOG_COULOMB = 10.0
+
+
+class SiteNet(nn.Module):
+    """Site-Net (Moran et al., section 2.2, doi:10.1039/d3dd00005b); defaults are the paper's model.
+
+    Inputs are standardised and the output is scaled inside the module, by the buffers that `standardize` sets;
+    as built they change nothing.
+
+    Parameters
+    ----------
+    n_site_features : int, default=9
+        Number of site features beside the embedding, f.
+    embedding_dim : int, default=92
+        Length of the learned vector of every element.
+    site_dim : int, default=30
+        Width of sites per head.
+    interaction_dim : int, default=16
+        Width of interactions per head.
+    n_heads : int, default=3
+        Number of attention heads.
+    n_blocks : int, default=2
+        Number of attention blocks.
+    attention_hidden_layers : sequence of int, default=(225,)
+        Widths of the hidden layers of g^W.
+    pre_pool_layers : sequence of int, default=(94,)
+        Widths of the layers between the blocks and pooling.
+    post_pool_layers : sequence of int, default=(200, 200, 200)
+        Widths of the layers after pooling; the last one is the global vector.
+    activation : str, default="mish"
+        A key of `sitenet_sklearn.layers.ACTIVATIONS`.
+    normalization : {"layer", "batch", "none"}, default="layer"
+        What follows every activation.
+    pooling : {"mean", "max", "attention"}, default="mean"
+        How the sites of a crystal become one vector.
+    cutoff : float or None, default=None
+        Distance in angstrom beyond which no site is attended to.
+    clamp : bool, default=True
+        Whether negative outputs become 0, as the loss sees them.
+    """
+
+    def __init__(
+        self,
+        n_site_features=9,
+        *,
+        embedding_dim=92,
+        site_dim=30,
+        interaction_dim=16,
+        n_heads=3,
+        n_blocks=2,
+        attention_hidden_layers=(225,),
+        pre_pool_layers=(94,),
+        post_pool_layers=(200, 200, 200),
+        activation="mish",
+        normalization="layer",
+        pooling="mean",
+        cutoff=None,
+        clamp=True,
+    ):
+        super().__init__()
+        style = (activation, normalization)
+        sites, interactions = n_heads * site_dim, n_heads * interaction_dim
+        self.clamp, self.pooling = clamp, pooling
+        self.embedding = nn.Embedding(MAX_ATOMIC_NUMBER + 1, embedding_dim)
+        nn.init.normal_(self.embedding.weight, std=embedding_dim**-0.5)
+        self.site_input = Perceptron([embedding_dim + n_site_features, sites], *style)
+        self.interaction_input = Perceptron([2, interactions], *style)
+        self.blocks = nn.ModuleList(
+            AttentionBlock(
+                site_dim,
+                interaction_dim,
+                n_heads,
+                hidden_layers=attention_hidden_layers,
+                activation=activation,
+                normalization=normalization,
+                cutoff=cutoff,
+                last=k == n_blocks - 1,
+            )
+            for k in range(n_blocks)
+        )
+        pooled = [n_blocks * sites, *pre_pool_layers]
+        self.pre_pool = Perceptron(pooled, *style)
+        self.pool_logit = nn.Linear(pooled[-1], 1) if pooling == "attention" else None
+        self.post_pool = Perceptron([pooled[-1], *post_pool_layers], *style)
+        self.output = nn.Linear([pooled[-1], *post_pool_layers][-1], 1)
+        for name, width in (("site", n_site_features), ("interaction", 2), ("target", 1)):
+            self.register_buffer(f"{name}_shift", torch.zeros(width))
+            self.register_buffer(f"{name}_scale", torch.ones(width))
+
+    def forward(self, batch):
+        """Predict one number for every crystal.
+
+        Parameters
+        ----------
+        batch : CrystalBatch
+            b crystals.
+
+        Returns
+        -------
+        Tensor of shape (b,)
+            Predictions in the unit of the target, clamped at 0 if `clamp`.
+        """
+        raw = self.raw(batch)
+        return straight_through_clamp(raw) if self.clamp else raw
+
+    def raw(self, batch):
+        """Predictions of shape (b,) before the clamp."""
+        return self.output(self.global_vector(batch))[:, 0] * self.target_scale + self.target_shift
+
+    def global_vector(self, batch):
+        """Representation of every crystal, the input of the last Linear: Tensor of shape (b, g)."""
+        sites = self.pre_pool(self.site_representation(batch), batch.multiplicity)
+        return self.post_pool(self._pool(sites, batch), batch.multiplicity.new_ones(batch.n_crystals))
+
+    def site_representation(self, batch):
+        """Sites after every block, concatenated: Tensor of shape (s, n_blocks * n_heads * site_dim)."""
+        return torch.cat([block.sites for block in self.run_blocks(batch)], dim=1)
+
+    def attention(self, batch):
+        """Attention weights of every block: list of Tensors of shape (p, n_heads)."""
+        return [block.weights for block in self.run_blocks(batch)]
+
+    def run_blocks(self, batch):
+        """Yield the `BlockOutput` of every attention block in turn."""
+        rows = batch.multiplicity[batch.pair_site] * batch.pair_count
+        sites = self.site_input(self._site_inputs(batch), batch.multiplicity)
+        interactions = self.interaction_input(self._standardized("interaction", interaction_features(batch)), rows)
+        for block in self.blocks:
+            output = block(sites, interactions, batch)
+            yield output
+            sites, interactions = output.sites, output.interactions
+
+    def standardize(self, batches, y):
+        """Fit the shifts and scales of inputs and output to training data.
+
+        Every site and pair counts as often as the ones it stands for.
+
+        Parameters
+        ----------
+        batches : iterable of CrystalBatch
+            Training crystals.
+        y : Tensor of shape (n,)
+            Their targets: shifted by the median and scaled by the standard deviation.
+        """
+        site, interaction = _Moments(), _Moments()
+        for batch in batches:
+            site.add(batch.site_features, batch.multiplicity)
+            rows = batch.multiplicity[batch.pair_site] * batch.pair_count
+            interaction.add(interaction_features(batch), rows)
+        for name, (shift, scale) in (
+            ("site", site.shift_and_scale()),
+            ("interaction", interaction.shift_and_scale()),
+            ("target", (y.median(), y.std(correction=0))),
+        ):
+            getattr(self, f"{name}_shift").copy_(shift)
+            getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
+
+    def _standardized(self, name, values):
+        return (values - getattr(self, f"{name}_shift")) / getattr(self, f"{name}_scale")
+
+    def _site_inputs(self, batch):
+        weight = self.embedding.weight
+        within_unit_ball = weight / torch.linalg.vector_norm(weight, dim=1, keepdim=True).clamp(min=1)
+        embedded = nn.functional.embedding(batch.atomic_numbers, within_unit_ball)
+        return torch.cat([embedded, self._standardized("site", batch.site_features)], dim=1)
+
+    def _pool(self, sites, batch):
+        crystal, n_crystals = batch.site_crystal, batch.n_crystals
+        if self.pooling == "max":
+            return segment_max(sites, crystal, n_crystals)
+        logits = sites.new_zeros(len(sites), 1) if self.pooling == "mean" else self.pool_logit(sites)
+        share = segment_softmax(logits, batch.multiplicity, crystal, n_crystals)
+        return segment_sum(share * sites, crystal, n_crystals)
+
+
+def interaction_features(batch):
+    """Distance and logarithm of the Coulomb matrix of every pair.
+
+    ln(Z_i Z_j / d_ij), with the distance in bohr, off the diagonal; ln(0.5 Z_i^2.4) on it, where j is i
+    itself; clipped to [-10, 10].
+
+    Parameters
+    ----------
+    batch : CrystalBatch
+        p pairs.
+
+    Returns
+    -------
+    Tensor of shape (p, 2)
+        Distance in angstrom, logarithm of the Coulomb matrix in atomic units.
+    """
+    distance = batch.pair_distance
+    log_z = torch.log(batch.atomic_numbers.to(distance.dtype))
+    itself = distance == 0
+    apart = log_z[batch.pair_site] + log_z[batch.pair_neighbor] - torch.log(distance.masked_fill(itself, 1.0) / BOHR)
+    log_coulomb = torch.where(itself, 2.4 * log_z[batch.pair_site] + math.log(0.5), apart)
+    return torch.stack([distance, log_coulomb.clamp(-MAX_LOG_COULOMB, MAX_LOG_COULOMB)], dim=1)
+
+
+class _Moments:
+    """Weighted mean and standard deviation of columns, gathered batch by batch in double precision."""
+
+    def __init__(self):
+        self.total, self.first, self.second = 0.0, 0.0, 0.0
+
+    def add(self, values, weight):
+        values, weight = values.double(), weight.double()[:, None]
+        self.total = self.total + weight.sum()
+        self.first = self.first + (weight * values).sum(0)
+        self.second = self.second + (weight * values**2).sum(0)
+
+    def shift_and_scale(self):
+        mean = self.first / self.total
+        return mean, (self.second / self.total - mean**2).clamp(min=0).sqrt()

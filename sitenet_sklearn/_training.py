@@ -1,0 +1,196 @@
+"""The training loop: skorch on batches of crystals."""
+
+import contextlib
+import math
+from functools import partial
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
+from skorch.helper import predefined_split
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from .batch import SiteBudgetSampler
+
+OPTIMIZERS = {
+    "adamw": (torch.optim.AdamW, {"amsgrad": True, "eps": 1e-7}),
+    "adam": (torch.optim.Adam, {"amsgrad": True, "eps": 1e-7}),
+    "nadam": (torch.optim.NAdam, {"eps": 1e-7}),
+    "radam": (torch.optim.RAdam, {"eps": 1e-7}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+}
+"""Optimizers by name; settings of AdamW are those of the published models."""
+
+MAX_GRADIENT_NORM = 1.0
+WARM_UP = 0.1
+
+
+class SiteNetTrainer(NeuralNet):
+    """skorch's loop with batches bounded by primitive sites.
+
+    Attributes
+    ----------
+    interrupted_ : bool
+        Whether Ctrl-C ended training, which skorch does not tell apart from a callback that stops it.
+    """
+
+    def initialize(self):
+        """Initialise skorch; nothing has stopped training yet."""
+        self.interrupted_, self.stopped_by_callback_ = False, False
+        return super().initialize()
+
+    def get_iterator(self, dataset, training=False):
+        """Load whole batches from a `CrystalDataset`, in a new random order each epoch for training."""
+        generator = torch.Generator().manual_seed(torch.initial_seed()) if training else None
+        sampler = SiteBudgetSampler(dataset.crystals.primitive_sizes, self.batch_size, generator)
+        return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_it_is)
+
+    def infer(self, x, **fit_params):
+        """Run the network on a `CrystalBatch`."""
+        return self.module_(x.to(self.device, non_blocking=True), **fit_params)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Loss of predictions; other shapes than the target's would broadcast silently, so they are refused."""
+        if y_pred.shape != y_true.shape:
+            raise ValueError(f"predictions have shape {tuple(y_pred.shape)}, targets {tuple(y_true.shape)}")
+        return super().get_loss(y_pred, y_true, X=X, training=training)
+
+    def notify(self, method_name, **kwargs):
+        """Call the callbacks and remember whether one of them stops training."""
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt:
+            self.stopped_by_callback_ = True
+            raise
+
+    def fit_loop(self, *args, **kwargs):
+        """Train, and remember whether the user interrupts it."""
+        try:
+            return super().fit_loop(*args, **kwargs)
+        except KeyboardInterrupt:
+            self.interrupted_ = not self.stopped_by_callback_
+            raise
+
+
+class EpochProgress(Callback):
+    """Progress bar over epochs, with the losses of the last one."""
+
+    def on_train_begin(self, net, **kwargs):  # noqa: ARG002
+        """Open the bar."""
+        self.bar_ = tqdm(total=net.max_epochs, desc="train", unit="epoch")
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: ARG002
+        """Advance the bar."""
+        losses = {
+            name: f"{net.history[-1, name]:.4f}" for name in ("train_loss", "valid_loss") if name in net.history[-1]
+        }
+        self.bar_.set_postfix(losses, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net, **kwargs):  # noqa: ARG002
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_
+
+
+def make_trainer(network, estimator, *, batch_size, sizes, validation, device):
+    """Set up training of a network as an estimator's parameters say.
+
+    Parameters
+    ----------
+    network : SiteNet
+        Network to train.
+    estimator : SiteNetRegressor
+        Whose `lr`, `optimizer`, `weight_decay`, `max_epochs`, `patience`, `callbacks` and `verbose` count.
+    batch_size : int
+        Largest number of primitive sites in a batch.
+    sizes : ndarray of int, shape (n,)
+        Primitive sites of the training crystals.
+    validation : CrystalDataset or None
+        Held-out crystals; with them the weights of the best epoch are restored.
+    device : torch.device
+        Where to train.
+
+    Returns
+    -------
+    SiteNetTrainer
+        Ready to `fit` a `CrystalDataset`.
+    """
+    optimizer, settings = OPTIMIZERS[estimator.optimizer]
+    n_steps = len(list(SiteBudgetSampler(sizes, batch_size))) * estimator.max_epochs
+    return SiteNetTrainer(
+        network,
+        criterion=torch.nn.L1Loss,
+        optimizer=optimizer,
+        lr=estimator.lr,
+        max_epochs=estimator.max_epochs,
+        batch_size=batch_size,
+        train_split=None if validation is None else predefined_split(validation),
+        callbacks=_callbacks(estimator, n_steps, validation is not None),
+        device=str(device),
+        verbose=0,
+        callbacks__print_log=None,
+        optimizer__weight_decay=estimator.weight_decay,
+        **{f"optimizer__{name}": value for name, value in settings.items()},
+    )
+
+
+def learning_rate_share(step, n_steps):
+    """Share of the highest learning rate at a step: a linear rise, then a cosine fall to 0.
+
+    Examples
+    --------
+    >>> [round(learning_rate_share(step, 100), 2) for step in (0, 5, 10, 55, 100, 101)]
+    [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
+    """
+    progress = min(step / n_steps, 1.0)
+    if progress < WARM_UP:
+        return progress / WARM_UP
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))
+
+
+def _callbacks(estimator, n_steps, validated):
+    share = partial(learning_rate_share, n_steps=n_steps)
+    schedule = LRScheduler(torch.optim.lr_scheduler.LambdaLR, step_every="batch", lr_lambda=share)
+    callbacks = [("grad_clip", GradientNormClipping(MAX_GRADIENT_NORM)), ("lr_scheduler", schedule)]
+    if estimator.verbose:
+        callbacks.append(("progress", EpochProgress()))
+    callbacks += [c if isinstance(c, tuple) else (type(c).__name__, c) for c in estimator.callbacks or ()]
+    if validated:
+        patience = estimator.patience or estimator.max_epochs
+        callbacks.append(("early_stopping", EarlyStopping(patience=patience, load_best=True, sink=_silent)))
+    return callbacks
+
+
+@contextlib.contextmanager
+def seeded(seed, device):
+    """Seed torch inside a with block and leave its random state as found."""
+    devices = [device.index or 0] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def resolve_device(device):
+    """Turn "auto" into the GPU if CUDA has one and the CPU otherwise; refuse a CUDA that is not there.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f'device="{device}" asked for, but torch sees no CUDA GPU: use "cpu" or "auto"')
+    return device
+
+
+def _as_it_is(batch):
+    return batch
+
+
+def _silent(*args, **kwargs):
+    pass

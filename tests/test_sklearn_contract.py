@@ -1,0 +1,127 @@
+"""What scikit-learn expects of its estimators, on the inputs that these two take."""
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone, is_regressor
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import StackingRegressor, VotingRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score, cross_validate, learning_curve
+from sklearn.pipeline import Pipeline
+from sklearn.utils import estimator_checks
+
+from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+
+DATA_FREE_CHECKS = [
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_tags_renamed",
+    "check_get_params_invariance",
+    "check_mixin_order",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_set_params",
+    "check_valid_tag_types",
+]
+
+
+def make_pipeline(**parameters):
+    tiny = {"max_epochs": 1, "site_dim": 6, "attention_hidden_layers": (8,), "random_state": 0} | parameters
+    return Pipeline([("featurizer", SupercellFeaturizer(max_atoms=15)), ("sitenet", SiteNetRegressor(**tiny))])
+
+
+@pytest.mark.parametrize("check", DATA_FREE_CHECKS)
+@pytest.mark.parametrize("estimator", [SupercellFeaturizer(), SiteNetRegressor()], ids=lambda e: type(e).__name__)
+def test_data_free_checks(estimator, check):
+    getattr(estimator_checks, check)(type(estimator).__name__, estimator)
+
+
+def test_fit_predict_score(structures, band_gaps):
+    pipeline = make_pipeline().fit(structures[:30], band_gaps[:30])
+    assert pipeline.predict(structures[30:]).shape == (10,)
+    assert np.isfinite(pipeline.score(structures[30:], band_gaps[30:]))
+    assert is_regressor(pipeline)
+
+
+@pytest.mark.parametrize("make", [list, tuple, pd.Series], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_cross_validation_of_the_pipeline(structures, band_gaps, make, n_jobs):
+    X, y = make(structures[:24]), band_gaps[:24]
+    scores = cross_val_score(make_pipeline(), X, y, cv=2, scoring="neg_mean_absolute_error", n_jobs=n_jobs)
+    assert np.isfinite(scores).all()
+
+
+def test_cross_validation_of_the_regressor_on_featurized_crystals_is_that_of_the_pipeline(structures, band_gaps):
+    X = SupercellFeaturizer(max_atoms=15).transform(structures[:24])
+    arguments = {"cv": 3, "scoring": "neg_mean_absolute_error"}
+    alone = cross_val_score(make_pipeline()["sitenet"], X, band_gaps[:24], **arguments)
+    piped = cross_val_score(make_pipeline(), structures[:24], band_gaps[:24], **arguments)
+    np.testing.assert_allclose(alone, piped)
+
+
+def test_grid_search_reaches_both_steps(structures, band_gaps):
+    grid = {"featurizer__max_atoms": [10, 15], "sitenet__n_blocks": [1, 2]}
+    search = GridSearchCV(make_pipeline(), grid, cv=2, error_score="raise").fit(structures[:20], band_gaps[:20])
+    assert set(search.best_params_) == set(grid)
+    assert search.predict(structures[20:22]).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda pipe: VotingRegressor([("a", pipe), ("b", clone(pipe))]),
+        lambda pipe: StackingRegressor([("a", pipe)], LinearRegression(), cv=2),
+        lambda pipe: TransformedTargetRegressor(pipe, func=np.sqrt, inverse_func=np.square),
+    ],
+    ids=["voting", "stacking", "transformed target"],
+)
+def test_meta_estimators(structures, band_gaps, wrap):
+    model = wrap(make_pipeline()).fit(structures[:20], band_gaps[:20])
+    assert model.predict(structures[20:23]).shape == (3,)
+
+
+def test_other_tools_of_model_selection(structures, band_gaps):
+    X, y = structures[:20], band_gaps[:20]
+    assert cross_val_predict(make_pipeline(), X, y, cv=2).shape == (20,)
+    assert np.isfinite(cross_validate(make_pipeline(), X, y, cv=2)["test_score"]).all()
+    sizes, *_ = learning_curve(make_pipeline(), X, y, cv=2, train_sizes=[0.5, 1.0], error_score="raise")
+    assert len(sizes) == 2
+
+
+def test_clone_and_set_params(structures, band_gaps):
+    pipeline = make_pipeline().fit(structures[:10], band_gaps[:10])
+    fresh = clone(pipeline).set_params(sitenet__lr=0.01, featurizer__max_atoms=9)
+    assert fresh["sitenet"].get_params()["lr"] == 0.01
+    assert not hasattr(fresh["sitenet"], "net_")
+    with pytest.raises(ValueError, match="Invalid parameter 'width'"):
+        fresh.set_params(sitenet__width=3)
+
+
+def test_html_representation_names_both_steps():
+    html = make_pipeline()._repr_html_()
+    assert "SupercellFeaturizer" in html
+    assert "SiteNetRegressor" in html
+
+
+def test_saved_pipeline_predicts_the_same(structures, band_gaps, tmp_path):
+    pipeline = make_pipeline().fit(structures[:10], band_gaps[:10])
+    joblib.dump(pipeline, tmp_path / "pipeline.joblib")
+    loaded = joblib.load(tmp_path / "pipeline.joblib")
+    np.testing.assert_array_equal(loaded.predict(structures), pipeline.predict(structures))
+
+
+def test_metadata_routing_may_be_on(structures, band_gaps):
+    with sklearn.config_context(enable_metadata_routing=True):
+        scores = cross_val_score(make_pipeline(), structures[:20], band_gaps[:20], cv=2, error_score="raise")
+    assert np.isfinite(scores).all()
+
+
+def test_a_bad_crystal_is_named_in_cross_validation(structures, band_gaps):
+    broken = structures[3].copy()
+    broken.replace_species({broken[0].specie: {broken[0].specie: 0.5}})
+    bad = [*structures[:3], broken, *structures[4:10]]
+    with pytest.raises(RuntimeError, match="disordered"):
+        cross_val_score(make_pipeline(), bad, band_gaps[:10], cv=2, error_score="raise")

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+
+from sitenet_sklearn import SiteNetRegressor
+from sitenet_sklearn._training import SiteNetTrainer, learning_rate_share, resolve_device, seeded
+from sitenet_sklearn.network import SiteNet
+
+
+def test_learning_rate_rises_then_falls():
+    shares = [learning_rate_share(step, 200) for step in range(201)]
+    assert shares[0] == 0
+    assert shares[-1] == pytest.approx(0)
+    assert np.argmax(shares) == 20
+    assert max(shares) == 1
+
+
+def test_seeding_leaves_the_random_state_as_found():
+    before = torch.get_rng_state()
+    with seeded(1, torch.device("cpu")):
+        first = torch.rand(3)
+    with seeded(1, torch.device("cpu")):
+        assert torch.equal(first, torch.rand(3))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_devices():
+    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match=r'device="cuda" asked for, but torch sees no CUDA GPU'):
+            resolve_device("cuda")
+
+
+def test_loss_never_broadcasts():
+    trainer = SiteNetTrainer(SiteNet(), criterion=torch.nn.L1Loss).initialize()
+    with pytest.raises(ValueError, match=r"predictions have shape \(3, 1\), targets \(3,\)"):
+        trainer.get_loss(torch.zeros(3, 1), torch.zeros(3))
+
+
+class Stop(Callback):
+    def __init__(self, error):
+        self.error = error
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: ARG002
+        if len(net.history) == 2:
+            raise self.error
+
+
+class Interrupt(torch.nn.Module):
+    """Stands for Ctrl-C inside a training step."""
+
+    def forward(self, batch):  # noqa: ARG002
+        raise KeyboardInterrupt
+
+
+def test_a_callback_may_stop_training(featurized, band_gaps):
+    model = SiteNetRegressor(max_epochs=5, callbacks=[Stop(KeyboardInterrupt())], random_state=0)
+    model.fit(featurized, band_gaps)
+    assert len(model.history_) == 2
+    assert np.isfinite(model.predict(featurized)).all()
+
+
+def test_ctrl_c_is_not_swallowed(featurized, band_gaps, monkeypatch):
+    monkeypatch.setattr(SiteNet, "forward", Interrupt.forward)
+    with pytest.raises(KeyboardInterrupt, match="training was interrupted after 1 epochs"):
+        SiteNetRegressor(max_epochs=5, random_state=0).fit(featurized, band_gaps)
+
+
+def test_progress_is_shown_only_when_asked(featurized, band_gaps, capsys):
+    SiteNetRegressor(max_epochs=1, random_state=0).fit(featurized[:20], band_gaps[:20])
+    assert capsys.readouterr() == ("", "")
+    SiteNetRegressor(max_epochs=1, random_state=0, verbose=1).fit(featurized[:20], band_gaps[:20])
+    shown = capsys.readouterr().err
+    assert "train_loss=" in shown
+    assert "valid_loss=" in shown

@@ -1,0 +1,92 @@
+"""Documentation agrees with the code."""
+
+import inspect
+import re
+import runpy
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+import sitenet_sklearn
+from sitenet_sklearn import attention, batch, datasets, demo, layers, network
+from sitenet_sklearn.crystal import SITE_FEATURES
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+DOCUMENTED = [
+    *[getattr(sitenet_sklearn, name) for name in sitenet_sklearn.__all__],
+    sitenet_sklearn.RaggedCrystals.from_crystals,
+    sitenet_sklearn.RaggedCrystals.from_distances,
+    attention.AttentionBlock,
+    batch.CrystalDataset,
+    batch.SiteBudgetSampler,
+    batch.collate,
+    datasets.fetch_matbench,
+    datasets.load_dielectric,
+    datasets.load_formation_energy,
+    demo.run_demo,
+    layers.ActNorm,
+    layers.Perceptron,
+    network.SiteNet,
+]
+
+
+NAMES = {"SITE_FEATURES": SITE_FEATURES, "torch": torch}
+
+
+def documented_parameters(thing):
+    section = re.search(r"Parameters\n-+\n(.*?)(\n\n[A-Z][A-Za-z ]+\n-+\n|\Z)", inspect.getdoc(thing), re.DOTALL)[1]
+    for names, kind in re.findall(r"^(\w[\w, ]*) : (.*)$", section, re.MULTILINE):
+        for name in names.split(", "):
+            yield name, kind
+
+
+@pytest.mark.parametrize("thing", DOCUMENTED, ids=lambda thing: thing.__qualname__)
+def test_documented_defaults_are_those_of_the_signature(thing):
+    signature = inspect.signature(thing).parameters
+    documented = dict(documented_parameters(thing))
+    assert list(documented) == list(signature)
+    for name, parameter in signature.items():
+        stated = re.search(r"default=(.*)$", documented[name])
+        if parameter.default is inspect.Parameter.empty:
+            assert stated is None, name
+        else:
+            shown = parameter.default
+            assert stated[1] in (
+                repr(shown),
+                str(shown).replace("'", '"'),
+                f'"{shown}"',
+                "SITE_FEATURES",
+                "torch.float32",
+            ), name
+
+
+def test_python_blocks_of_the_readme_run(monkeypatch, tmp_path, structures, band_gaps):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets, "load_dielectric", lambda **_: (structures, band_gaps))
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})  # noqa: S102
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_run(example):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    runpy.run_path(str(example))
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    demo_command, test_command = re.findall(r"```bash\n(.*?)\n```", README, re.DOTALL)
+    assert "sitenet demo" in demo_command
+    extract = re.search(r"^command=\$\((awk .*)\)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)[1]
+    found = subprocess.run(["bash", "-c", extract], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
+    assert found.stdout.strip() == test_command
+
+
+def test_version_is_in_the_changelog():
+    assert sitenet_sklearn.__version__.split(".dev")[0] in (ROOT / "docs" / "changelog.md").read_text(encoding="utf-8")

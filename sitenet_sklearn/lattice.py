@@ -79,19 +79,20 @@ def nearest_image_distances(displacements, basis):
 
     Parameters
     ----------
-    displacements : ndarray of shape (..., 3)
+    displacements : ndarray of shape (..., k, 3)
         Cartesian vectors in angstrom.
-    basis : ndarray of shape (3, 3)
+    basis : ndarray of shape (..., 3, 3)
         Minkowski-reduced basis vectors as rows, in angstrom.
 
     Returns
     -------
-    ndarray of shape (...)
+    ndarray of shape (..., k)
         Distances in angstrom.
     """
     fractional = displacements @ np.linalg.inv(basis)
     wrapped = (fractional - np.rint(fractional)) @ basis
     neighbours = _NEIGHBOURS @ basis
-    shifts = np.einsum("va,va->v", neighbours, neighbours) - 2 * np.abs(wrapped @ neighbours.T)
+    along = np.abs(wrapped @ np.swapaxes(neighbours, -1, -2))
+    shifts = np.einsum("...va,...va->...v", neighbours, neighbours)[..., None, :] - 2 * along
     squares = np.einsum("...a,...a->...", wrapped, wrapped) + np.minimum(shifts.min(axis=-1), 0)
     return np.sqrt(np.maximum(squares, 0))

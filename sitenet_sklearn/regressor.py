@@ -84,13 +84,14 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
     batch_size : int or "auto", default="auto"
         Largest number of primitive sites in a batch. "auto" is the paper's 1200 where that leaves 50 batches
         an epoch, and less for fewer crystals, down to 128: with few data the number of steps limits training.
-    early_stopping : bool, default=True
-        Whether to hold out crystals and to restore the weights of the epoch that predicts them best. Fewer
-        than 20 training crystals are never split.
+    early_stopping : bool, default=False
+        Whether to hold out crystals and to restore the weights of the epoch that predicts them best. False
+        trains on all of them and keeps the last weights. Fewer than 20 training crystals are never split.
     validation_fraction : float, default=0.1
         Share of the training crystals to hold out with `early_stopping`, drawn at random.
     patience : int, default=None
-        Epochs without improvement on held-out crystals after which training stops; None trains to the end.
+        Epochs without improvement on held-out crystals after which `early_stopping` ends training; None trains
+        to the end.
     callbacks : list of skorch callbacks, default=None
         Additional callbacks, each alone or as a pair (name, callback).
     device : str or torch.device, default="auto"
@@ -179,7 +180,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         optimizer="adamw",
         weight_decay=0.0001,
         batch_size="auto",
-        early_stopping=True,
+        early_stopping=False,
         validation_fraction=0.1,
         patience=None,
         callbacks=None,

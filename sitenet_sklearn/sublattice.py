@@ -41,8 +41,8 @@ class Cubic:
     @staticmethod
     def shell(score):
         """Shortest and longest length that a vector of a basis with this score can have."""
-        roots = np.sort(np.roots([1, 0, -3 / score, 2]).real)
-        return roots[1], roots[2]
+        third = np.arccos(-(min(score, 1) ** 1.5)) / 3  # the positive roots of x^3 - 3 x / score + 2
+        return 2 / score**0.5 * np.cos([2 * np.pi / 3 - third, third])
 
     @staticmethod
     def short_pair(a2, b2, score):

@@ -1,11 +1,18 @@
 """The canonical supercell of a crystal and the periodic distances inside it."""
 
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from .lattice import nearest_image_distances
 from .sublattice import best_sublattices
+
+WRAP = 1e-9
+"""Fractional coordinates closer to 0 than this are 0."""
+
+_CORNERS = np.indices((2, 2, 2)).reshape(3, -1).T
+_CACHED = 2**15
 
 
 class Supercell(NamedTuple):
@@ -55,12 +62,10 @@ def canonical_supercell(cell, weights, max_atoms, shape="cubic"):
     """
     max_index = max(1, max_atoms // len(cell.positions))
     matrices, score = best_sublattices(cell.lattice, max_index, shape)
-    if len(matrices) == 1:
-        return Supercell(matrices[0], periodic_distances(cell, matrices[0]), score)
     best = (-np.inf, None, None)
-    for matrix in matrices:
-        distances = periodic_distances(cell, matrix)
-        best = max(best, (crystal_order(weights, distances), matrix, distances), key=lambda candidate: candidate[0])
+    for part in _parts(matrices, len(cell.positions)):
+        for matrix, distances in zip(part, periodic_distances(cell, part), strict=True):
+            best = max(best, (crystal_order(weights, distances), matrix, distances), key=itemgetter(0))
     return Supercell(best[1], best[2], score)
 
 
@@ -75,78 +80,63 @@ def crystal_order(weights, distances):
     return weights @ field**2
 
 
-def periodic_distances(cell, matrix):
-    """Minimum-image distances from the primitive sites to all sites of a supercell.
+def periodic_distances(cell, matrices):
+    """Minimum-image distances from the primitive sites to all sites of some supercells of one size.
 
     Parameters
     ----------
     cell : PrimitiveCell
         The primitive cell, n sites.
-    matrix : ndarray of int, shape (3, 3)
-        Basis of the supercell, Minkowski-reduced, in rows of primitive vectors; determinant m.
+    matrices : ndarray of int, shape (t, 3, 3)
+        Bases of the supercells, Minkowski-reduced, in rows of primitive vectors; all of determinant m.
 
     Returns
     -------
-    ndarray of shape (n, n * m)
+    ndarray of shape (t, n, n * m)
         Distances in angstrom, laid out as in `Supercell`.
     """
-    translations = coset_translations(matrix) @ cell.lattice
+    bases = matrices @ cell.lattice
+    translations = translations_inside(matrices) @ bases
     between = cell.positions[None, :] - cell.positions[:, None]
-    displacements = between[:, :, None] + translations
-    distances = nearest_image_distances(displacements, matrix @ cell.lattice)
-    return distances.reshape(len(between), -1)
+    displacements = between[:, :, None] + translations[:, None, None]
+    distances = nearest_image_distances(displacements.reshape(len(matrices), -1, 3), bases)
+    return distances.reshape(len(matrices), len(between), -1)
 
 
-def coset_translations(matrix):
-    """One primitive translation for every primitive cell of a supercell, the zero translation first.
+def translations_inside(matrices):
+    """List one primitive translation for every primitive cell of a supercell, the zero translation first.
 
     Parameters
     ----------
-    matrix : ndarray of int, shape (3, 3)
-        Basis of the supercell in rows of primitive vectors, determinant m > 0.
+    matrices : ndarray of int, shape (t, 3, 3)
+        Bases of supercells in rows of primitive vectors, all of determinant m > 0.
 
     Returns
     -------
-    ndarray of int, shape (m, 3)
+    ndarray of shape (t, m, 3)
+        Fractional coordinates in the supercell.
 
     Examples
     --------
     >>> import numpy as np
-    >>> coset_translations(np.diag([1, 1, 3]))
-    array([[0, 0, 0],
-           [0, 0, 1],
-           [0, 0, 2]])
+    >>> translations_inside(np.diag([1, 1, 2])[None])
+    array([[[0. , 0. , 0. ],
+            [0. , 0. , 0.5]]])
     """
-    h = hermite_normal_form(matrix)
-    return np.indices(np.diag(h)).reshape(3, -1).T
+    corners = _CORNERS @ matrices
+    low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
+    grid = np.indices(high - low + 1).reshape(3, -1).T + low
+    fractional = grid @ np.linalg.inv(matrices)
+    inside = ((fractional > -WRAP) & (fractional < 1 - WRAP)).all(axis=2)
+    points = fractional[inside].reshape(len(matrices), -1, 3)
+    zero_first = np.argsort((np.abs(points) > WRAP).any(axis=2), axis=1, kind="stable")
+    return np.take_along_axis(points, zero_first[..., None], axis=1)
 
 
-def hermite_normal_form(matrix):
-    """Upper triangular basis with positive diagonal of the sublattice that integer rows span.
-
-    Parameters
-    ----------
-    matrix : ndarray of int, shape (3, 3)
-        Linearly independent rows.
-
-    Returns
-    -------
-    ndarray of int, shape (3, 3)
-        Entries above a pivot lie between 0 and the pivot, so the form is unique.
-    """
-    rows = [list(map(int, row)) for row in matrix]
-    for pivot in range(3):
-        while any(row[pivot] for row in rows[pivot + 1 :]):
-            rows[pivot:] = sorted(rows[pivot:], key=lambda row: (row[pivot] == 0, abs(row[pivot])))
-            for k in range(pivot + 1, 3):
-                factor = rows[k][pivot] // rows[pivot][pivot]
-                rows[k] = [x - factor * y for x, y in zip(rows[k], rows[pivot], strict=True)]
-        if rows[pivot][pivot] == 0:
-            raise ValueError(f"the rows of a supercell matrix must be independent, got {np.asarray(matrix).tolist()}")
-        factors = [row[pivot] // rows[pivot][pivot] for row in rows[:pivot]]
-        if rows[pivot][pivot] < 0:
-            rows[pivot] = [-x for x in rows[pivot]]
-            factors = [row[pivot] // rows[pivot][pivot] for row in rows[:pivot]]
-        for k, factor in enumerate(factors):
-            rows[k] = [x - factor * y for x, y in zip(rows[k], rows[pivot], strict=True)]
-    return np.array(rows)
+def _parts(matrices, n_sites):
+    """Split supercells into parts of one size each, with few enough distances to stay in cache."""
+    sizes = np.rint(np.linalg.det(matrices)).astype(int)
+    for size in np.unique(sizes):
+        alike = matrices[sizes == size]
+        step = max(1, _CACHED // (n_sites**2 * size))
+        yield from (alike[k : k + step] for k in range(0, len(alike), step))

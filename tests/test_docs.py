@@ -4,6 +4,7 @@ import inspect
 import re
 import runpy
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,10 @@ def test_ci_runs_the_test_command_of_the_readme():
 
 def test_version_is_in_the_changelog():
     assert sitenet_sklearn.__version__.split(".dev")[0] in (ROOT / "docs" / "changelog.md").read_text(encoding="utf-8")
+
+
+def test_lowest_versions_are_those_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = project["dependencies"] + project["optional-dependencies"]["cli"]
+    pinned = [line for line in (ROOT / "tests" / "lowest.txt").read_text().splitlines() if not line.startswith("#")]
+    assert [requirement.replace(">=", "==") for requirement in required] == pinned

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import joblib
 import typer
-from pymatgen.core import Structure
 
 from .demo import run_demo
+from .structures import as_structure
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -43,11 +43,11 @@ def predict(
 ):
     """Predict for crystals in files and print a table as CSV."""
     pipeline = load_pipeline(model)
-    structures = [read_structure(path) for path in files]
+    predictions = pipeline.predict(files)
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["file", "formula", "prediction"])
-    for path, structure, value in zip(files, structures, pipeline.predict(structures), strict=True):
-        writer.writerow([path, structure.composition.reduced_formula, f"{value:.6g}"])
+    for path, value in zip(files, predictions, strict=True):
+        writer.writerow([path, as_structure(path).composition.reduced_formula, f"{value:.6g}"])
 
 
 def load_pipeline(path):
@@ -71,26 +71,6 @@ def load_pipeline(path):
     if not hasattr(pipeline, "predict"):
         raise typer.BadParameter(f"{path} holds a {type(pipeline).__name__}, which cannot predict")
     return pipeline
-
-
-def read_structure(path):
-    """Read one crystal from a file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        CIF, POSCAR or another format that pymatgen reads.
-
-    Returns
-    -------
-    pymatgen.core.Structure
-    """
-    if not path.is_file():
-        raise typer.BadParameter(f"no file {path}")
-    try:
-        return Structure.from_file(path)
-    except Exception as error:  # parsers raise anything on damaged files
-        raise typer.BadParameter(f"{path} cannot be read as a crystal: {error!r:.200}") from error
 
 
 def run(arguments=None):

@@ -10,6 +10,12 @@ from .elements import PAPER_PROPERTIES, elemental_table
 SITE_FEATURES = (*PAPER_PROPERTIES, "OxidationState")
 """Names of the nine site features of the paper, in order."""
 
+INTERACTION_FEATURES = ("distance", "log_coulomb")
+"""Names of the two interaction features of the paper, in order."""
+
+PAIR_FEATURES = (*INTERACTION_FEATURES, "inverse_distance", "inverse_square_distance")
+"""Names of all interaction features; the network makes them of the distance and the elements of a pair."""
+
 
 class Crystal(NamedTuple):
     """What a Site-Net sees of one crystal: s sites and p pairs left after compression.
@@ -19,7 +25,7 @@ class Crystal(NamedTuple):
     atomic_numbers : ndarray of int, shape (s,)
         Element of every site.
     site_features : ndarray of shape (s, f)
-        Features of every site, in the order of `SITE_FEATURES`.
+        Features of every site, by default those of `SITE_FEATURES`.
     multiplicity : ndarray of int, shape (s,)
         Number of primitive sites that the site stands for.
     pair_site : ndarray of int, shape (p,)
@@ -41,7 +47,22 @@ class Crystal(NamedTuple):
     pair_count: np.ndarray
 
 
-def make_crystal(atomic_numbers, oxidation_states, distances, *, compressed=True, tol=1e-4):
+def empty_crystal(n_site_features):
+    """Build the record that stands for a crystal that could not be featurized: no sites, no pairs."""
+    none = np.zeros(0, np.int32)
+    features = np.zeros((0, n_site_features), np.float32)
+    return Crystal(none.astype(np.int16), features, none, none, none, none.astype(np.float32), none)
+
+
+def make_crystal(
+    atomic_numbers,
+    oxidation_states,
+    distances,
+    *,
+    site_features=SITE_FEATURES,
+    compressed=True,
+    tol=1e-4,
+):
     """Build the record of one crystal from its sites and distances.
 
     Parameters
@@ -52,6 +73,8 @@ def make_crystal(atomic_numbers, oxidation_states, distances, *, compressed=True
         Oxidation states, 0 where none is known.
     distances : ndarray of shape (n, n * m)
         Distances in angstrom; column j belongs to primitive site j // m.
+    site_features : tuple of str, default=SITE_FEATURES
+        Columns of the site features: "OxidationState" or names of matminer's elemental properties.
     compressed : bool, default=True
         Whether to merge what the network cannot tell apart.
     tol : float, default=1e-4
@@ -63,7 +86,10 @@ def make_crystal(atomic_numbers, oxidation_states, distances, *, compressed=True
     """
     kinds = np.column_stack([atomic_numbers, oxidation_states])
     merged = compress(kinds, distances, tol) if compressed else uncompressed(distances)
-    features = np.column_stack([elemental_table()[atomic_numbers], oxidation_states])
+    elemental = tuple(name for name in site_features if name != "OxidationState")
+    columns = dict(zip(elemental, elemental_table(elemental)[atomic_numbers].T, strict=True))
+    columns["OxidationState"] = oxidation_states
+    features = np.column_stack([columns[name] for name in site_features])
     return Crystal(
         atomic_numbers=np.asarray(atomic_numbers)[merged.site].astype(np.int16),
         site_features=features[merged.site].astype(np.float32),

@@ -1,23 +1,54 @@
 """`SupercellFeaturizer`: pymatgen Structures in, `RaggedCrystals` out."""
 
+import warnings
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
+from pymatgen.core import IStructure, Structure
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_consistent_length, gen_batches
 from tqdm.auto import tqdm
 
-from ._validation import FeaturizationError, Interval, StrOptions, _fit_context, check_structures, describe
-from .crystal import SITE_FEATURES, make_crystal
-from .primitive import find_primitive
+from ._validation import Interval, StrOptions, _fit_context
+from .crystal import INTERACTION_FEATURES, PAIR_FEATURES, SITE_FEATURES, empty_crystal
+from .elements import elemental_table
+from .featurize import featurize, find_geometry
 from .ragged import RaggedCrystals
-from .supercell import canonical_supercell
-
-MIN_DISTANCE = 0.1
-"""Sites of one crystal closer than this, in angstrom, are refused as overlapping."""
+from .structures import (
+    CrystalError,
+    Failure,
+    FeaturizationError,
+    as_structure,
+    formula_of,
+    list_crystals,
+    refuse_unusable,
+)
+from .sublattice import SHAPES
 
 _CHUNK = 64
+
+
+class ChosenSupercell(NamedTuple):
+    """The supercell that stands for a crystal.
+
+    Attributes
+    ----------
+    structure : pymatgen.core.Structure
+        All its sites.
+    matrix : ndarray of int, shape (3, 3)
+        Its basis vectors in rows of the primitive ones.
+    images : int
+        Number of primitive cells in it.
+    score : float
+        What the shape maximises: effective edge or shortest translation, as a share of the ideal edge.
+    """
+
+    structure: Structure
+    matrix: np.ndarray
+    images: int
+    score: float
 
 
 class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -36,18 +67,30 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     ----------
     max_atoms : int, default=500
         Largest number of sites in a supercell, at least 1. More sites reach further and cost more; the paper
-        uses 50, 100 and 500. A primitive cell with more sites is kept as it is.
+        uses 50, 100 and 500. A primitive cell with more sites is kept as it is, and marked as `oversized`.
     shape : {"cubic", "compact"}, default="cubic"
         What the supercell maximises: "cubic" the effective edge (m / M)^(1/3) / kappa, with the index m of at
         most M and kappa = 1 for a cube; "compact" the shortest lattice translation, hence the sphere of
         surroundings that the minimum-image convention represents completely.
     compress : bool, default=True
         Whether to merge equivalent sites and neighbours. False keeps every pair, as an oracle for tests.
+    site_features : tuple of str, default=SITE_FEATURES
+        Columns of the site features, by default the paper's nine: names of matminer's elemental properties
+        (`sitenet_sklearn.elements.elemental_property_names()`; a missing value is the mean over the elements
+        that have one) and "OxidationState".
+    oxidation_states : {"given", "guess"}, default="given"
+        "given" takes them from the structure, 0 where it has none; "guess" lets pymatgen choose the likeliest
+        charge-neutral ones for crystals that have none, the same for all sites of an element, 0 where it finds none.
+    interaction_features : tuple of str, default=INTERACTION_FEATURES
+        Features of pairs, by default the paper's two; some of `sitenet_sklearn.crystal.PAIR_FEATURES`.
     symprec : float, default=0.01
         Tolerance in angstrom with which spglib looks for a smaller primitive cell. The paper's 0.5 merges
         distinct sites of distorted crystals.
     tol : float, default=0.0001
         Largest difference in angstrom of distances that are merged.
+    on_error : {"raise", "mask"}, default="raise"
+        What to do with crystals that cannot be featurized: "raise" one error that lists them all, or "mask"
+        them: keep an empty row each, see `RaggedCrystals.valid`, with a warning that lists them.
     n_jobs : int, default=None
         Number of parallel jobs of joblib; None means 1 unless a joblib context says otherwise.
     verbose : int, default=0
@@ -55,8 +98,8 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
     Attributes
     ----------
-    site_feature_names_out_ : tuple of str
-        Names of the site features.
+    site_feature_names_out_, pair_feature_names_out_ : tuple of str
+        Names of the site features and of the interaction features.
 
     See Also
     --------
@@ -82,33 +125,54 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
     _parameter_constraints = {
         "max_atoms": [Interval(Integral, 1, None, closed="left")],
-        "shape": [StrOptions({"cubic", "compact"})],
+        "shape": [StrOptions(set(SHAPES))],
         "compress": ["boolean"],
+        "site_features": [tuple, list],
+        "oxidation_states": [StrOptions({"given", "guess"})],
+        "interaction_features": [tuple, list],
         "symprec": [Interval(Real, 0, None, closed="neither")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "on_error": [StrOptions({"raise", "mask"})],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
 
     def __init__(
-        self, max_atoms=500, *, shape="cubic", compress=True, symprec=0.01, tol=0.0001, n_jobs=None, verbose=0
+        self,
+        max_atoms=500,
+        *,
+        shape="cubic",
+        compress=True,
+        site_features=SITE_FEATURES,
+        oxidation_states="given",
+        interaction_features=INTERACTION_FEATURES,
+        symprec=0.01,
+        tol=0.0001,
+        on_error="raise",
+        n_jobs=None,
+        verbose=0,
     ):
         self.max_atoms = max_atoms
         self.shape = shape
         self.compress = compress
+        self.site_features = site_features
+        self.oxidation_states = oxidation_states
+        self.interaction_features = interaction_features
         self.symprec = symprec
         self.tol = tol
+        self.on_error = on_error
         self.n_jobs = n_jobs
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Check parameters and crystals; nothing is learned.
+        """Check parameters and the kind of input; nothing is learned.
 
         Parameters
         ----------
-        X : sequence of pymatgen.core.Structure
-            Ordered crystals.
+        X : sequence of crystals
+            pymatgen Structures, paths of files that pymatgen reads, dicts of Structures or ASE Atoms, in a list,
+            tuple, array, Series, one-column DataFrame or generator.
         y : array-like of shape (n,), default=None
             Target, checked here so that a wrong one is refused before the work of `transform`.
 
@@ -117,9 +181,9 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         SupercellFeaturizer
             The estimator itself.
         """
-        structures = check_structures(X, self)
+        self._check_features()
         if y is not None:
-            _check_complete(y, structures)
+            _check_complete(y, X)
         return self
 
     def transform(self, X):
@@ -127,8 +191,8 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
         Parameters
         ----------
-        X : sequence of pymatgen.core.Structure
-            Ordered crystals.
+        X : sequence of crystals
+            As in `fit`.
 
         Returns
         -------
@@ -138,28 +202,99 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         Raises
         ------
         FeaturizationError
-            If any crystal fails: it lists index, formula and reason of all that do.
+            If any crystal fails and `on_error` is "raise": it lists index, name, formula and reason of all that do.
         """
         self._validate_params()
-        structures = check_structures(X, self)
-        chunks = list(gen_batches(len(structures), _CHUNK))
-        jobs = Parallel(n_jobs=self.n_jobs, return_as="generator")(
-            delayed(_featurize_chunk)(self, structures[chunk]) for chunk in chunks
+        self._check_features()
+        items, names = list_crystals(X, type(self).__name__)
+        parameters = self._parameters()
+        if self.on_error == "raise" and any(map(_refused_at_once, items)):
+            parameters["max_atoms"] = 1  # the call will fail: find all that is wrong without the long work
+        records = self._run(items, parameters)
+        failures = [
+            Failure(k, names[k], formula_of(items[k]), record)
+            for k, record in enumerate(records)
+            if isinstance(record, str)
+        ]
+        if failures and self.on_error == "raise":
+            raise FeaturizationError(failures)
+        if failures:
+            warnings.warn(f"masked: {FeaturizationError(failures)}", stacklevel=2)
+            empty = empty_crystal(len(self.site_features))
+            records = [empty if isinstance(record, str) else record for record in records]
+        return RaggedCrystals.from_crystals(
+            records,
+            site_feature_names=tuple(self.site_features),
+            interaction_feature_names=tuple(self.interaction_features),
+            max_atoms=self.max_atoms,
         )
-        with tqdm(total=len(structures), desc="featurize", unit="crystal", disable=not self.verbose) as bar:
-            records = []
+
+    def supercell(self, crystal):
+        """Choose the supercell of one crystal, to look at it or to write it to a file.
+
+        Parameters
+        ----------
+        crystal : pymatgen Structure, path, dict or ASE Atoms
+            An ordered crystal.
+
+        Returns
+        -------
+        ChosenSupercell
+            The supercell as a pymatgen Structure, with its matrix, number of images and score.
+
+        Raises
+        ------
+        CrystalError
+            If the crystal cannot be featurized.
+
+        Examples
+        --------
+        >>> from pymatgen.core import Lattice, Structure
+        >>> from sitenet_sklearn import SupercellFeaturizer
+        >>> caesium = Structure(Lattice.cubic(4.12), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        >>> chosen = SupercellFeaturizer(max_atoms=60).supercell(caesium)
+        >>> chosen.images, chosen.structure.formula
+        (30, 'Cs30 Cl30')
+        """
+        self._validate_params()
+        sites, cell, supercell = find_geometry(as_structure(crystal), self._parameters())
+        species = [sites.species[k] for k in cell.origin]
+        structure = Structure(cell.lattice, species, cell.positions, coords_are_cartesian=True)
+        structure.make_supercell(supercell.matrix)
+        return ChosenSupercell(structure, supercell.matrix, supercell.images, float(supercell.score))
+
+    def _parameters(self):
+        names = ("max_atoms", "shape", "compress", "site_features", "oxidation_states", "symprec", "tol")
+        return {name: getattr(self, name) for name in names}
+
+    def _check_features(self):
+        elemental_table(tuple(name for name in self.site_features if name != "OxidationState"))
+        unknown = set(self.interaction_features) - set(PAIR_FEATURES)
+        if unknown or not self.interaction_features:
+            raise ValueError(f"interaction_features must be some of {PAIR_FEATURES}, got {self.interaction_features!r}")
+
+    def _run(self, items, parameters):
+        """Featurize chunks of crystals in parallel; where one fails, its record is the reason as text."""
+        chunks = [items[chunk] for chunk in gen_batches(len(items), _CHUNK)]
+        jobs = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+            delayed(_featurize_chunk)(chunk, parameters) for chunk in chunks
+        )
+        records = []
+        with tqdm(total=len(items), desc="featurize", unit="crystal", disable=not self.verbose) as bar:
             for chunk in jobs:
                 records.extend(chunk)
                 bar.update(len(chunk))
-        failures = [(i, describe(structures[i]), r) for i, r in enumerate(records) if isinstance(r, str)]
-        if failures:
-            raise FeaturizationError(failures)
-        return RaggedCrystals.from_crystals(records)
+        return records
 
     @property
     def site_feature_names_out_(self):
         """Names of the site features."""
-        return SITE_FEATURES
+        return tuple(self.site_features)
+
+    @property
+    def pair_feature_names_out_(self):
+        """Names of the interaction features."""
+        return tuple(self.interaction_features)
 
     def set_output(self, *, transform=None):  # noqa: ARG002
         """Do nothing: crystals fit into no data frame, and a pipeline that asks for one must not fail.
@@ -188,61 +323,30 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return tags
 
 
-def featurize(structure, *, max_atoms, shape, compress, symprec, tol):
-    """Featurize one crystal: primitive cell, supercell, distances, compression.
-
-    Parameters
-    ----------
-    structure : pymatgen.core.Structure
-        An ordered crystal.
-    max_atoms, shape, compress, symprec, tol
-        As in `SupercellFeaturizer`.
-
-    Returns
-    -------
-    Crystal
-
-    Raises
-    ------
-    RuntimeError
-        If no primitive cell is found or sites overlap.
-    """
-    atomic_numbers = np.array([specie.Z for specie in structure.species])
-    oxidation_states = np.array([float(getattr(specie, "oxi_state", 0) or 0) for specie in structure.species])
-    kinds = np.unique(np.column_stack([atomic_numbers, oxidation_states]), axis=0, return_inverse=True)[1].ravel()
-    cell = find_primitive(structure.lattice.matrix, structure.cart_coords, kinds, symprec)
-    atomic_numbers, oxidation_states = atomic_numbers[cell.origin], oxidation_states[cell.origin]
-    weights = np.cbrt(atomic_numbers) * np.exp(oxidation_states / 10)
-    distances = canonical_supercell(cell, weights, max_atoms, shape).distances
-    _refuse_overlap(distances)
-    return make_crystal(atomic_numbers, oxidation_states, distances, compressed=compress, tol=tol)
-
-
-def _featurize_chunk(featurizer, structures):
-    """Featurize some crystals; where one fails, its record is the reason as text."""
-    names = ("max_atoms", "shape", "compress", "symprec", "tol")
-    parameters = {name: getattr(featurizer, name) for name in names}
+def _featurize_chunk(items, parameters):
     records = []
-    for structure in structures:
+    for item in items:
         try:
-            records.append(featurize(structure, **parameters))
-        except RuntimeError as error:
+            records.append(featurize(item, parameters))
+        except CrystalError as error:
             records.append(str(error))
     return records
 
 
-def _refuse_overlap(distances):
-    n, columns = distances.shape
-    rows = np.arange(n)
-    others = distances.copy()
-    others[rows, rows * (columns // n)] = np.inf
-    if others.min() < MIN_DISTANCE:
-        raise RuntimeError(f"two sites are {others.min():.3g} angstrom apart, at least {MIN_DISTANCE} is expected")
+def _refused_at_once(item):
+    """Whether a crystal in memory is refused by a look at it."""
+    try:
+        if isinstance(item, IStructure):
+            refuse_unusable(item)
+    except CrystalError:
+        return True
+    return False
 
 
-def _check_complete(y, structures):
-    check_consistent_length(structures, y)
+def _check_complete(y, X):
+    if hasattr(X, "__len__"):
+        check_consistent_length(X, y)
     values = np.asarray(y)
     if values.dtype.kind == "f" and values.ndim == 1 and np.isnan(values).any():
         index = int(np.flatnonzero(np.isnan(values))[0])
-        raise ValueError(f"y is NaN at index {index} ({describe(structures[index])}): drop that crystal or its target")
+        raise ValueError(f"y is NaN at index {index}: drop that crystal or find its target")

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from .attention import AttentionBlock
+from .crystal import INTERACTION_FEATURES
 from .elements import MAX_ATOMIC_NUMBER
 from .layers import Perceptron, segment_max, segment_softmax, segment_sum, straight_through_clamp
 
@@ -25,6 +26,8 @@ class SiteNet(nn.Module):
     ----------
     n_site_features : int, default=9
         Number of site features beside the embedding, f.
+    interaction_features : sequence of str, default=INTERACTION_FEATURES
+        Names out of `sitenet_sklearn.crystal.PAIR_FEATURES`.
     embedding_dim : int, default=92
         Length of the learned vector of every element.
     site_dim : int, default=30
@@ -56,6 +59,7 @@ class SiteNet(nn.Module):
     def __init__(
         self,
         n_site_features=9,
+        interaction_features=INTERACTION_FEATURES,
         *,
         embedding_dim=92,
         site_dim=30,
@@ -75,10 +79,11 @@ class SiteNet(nn.Module):
         style = (activation, normalization)
         sites, interactions = n_heads * site_dim, n_heads * interaction_dim
         self.clamp, self.pooling = clamp, pooling
+        self.interaction_features = tuple(interaction_features)
         self.embedding = nn.Embedding(MAX_ATOMIC_NUMBER + 1, embedding_dim)
         nn.init.normal_(self.embedding.weight, std=embedding_dim**-0.5)
         self.site_input = Perceptron([embedding_dim + n_site_features, sites], *style)
-        self.interaction_input = Perceptron([2, interactions], *style)
+        self.interaction_input = Perceptron([len(interaction_features), interactions], *style)
         self.blocks = nn.ModuleList(
             AttentionBlock(
                 site_dim,
@@ -97,7 +102,7 @@ class SiteNet(nn.Module):
         self.pool_logit = nn.Linear(pooled[-1], 1) if pooling == "attention" else None
         self.post_pool = Perceptron([pooled[-1], *post_pool_layers], *style)
         self.output = nn.Linear([pooled[-1], *post_pool_layers][-1], 1)
-        for name, width in (("site", n_site_features), ("interaction", 2), ("target", 1)):
+        for name, width in (("site", n_site_features), ("interaction", len(interaction_features)), ("target", 1)):
             self.register_buffer(f"{name}_shift", torch.zeros(width))
             self.register_buffer(f"{name}_scale", torch.ones(width))
 
@@ -138,7 +143,8 @@ class SiteNet(nn.Module):
         """Yield the `BlockOutput` of every attention block in turn."""
         rows = batch.multiplicity[batch.pair_site] * batch.pair_count
         sites = self.site_input(self._site_inputs(batch), batch.multiplicity)
-        interactions = self.interaction_input(self._standardized("interaction", interaction_features(batch)), rows)
+        interactions = self._standardized("interaction", pair_features(batch, self.interaction_features))
+        interactions = self.interaction_input(interactions, rows)
         for block in self.blocks:
             output = block(sites, interactions, batch)
             yield output
@@ -160,7 +166,7 @@ class SiteNet(nn.Module):
         for batch in batches:
             site.add(batch.site_features, batch.multiplicity)
             rows = batch.multiplicity[batch.pair_site] * batch.pair_count
-            interaction.add(interaction_features(batch), rows)
+            interaction.add(pair_features(batch, self.interaction_features), rows)
         for name, (shift, scale) in (
             ("site", site.shift_and_scale()),
             ("interaction", interaction.shift_and_scale()),
@@ -187,28 +193,46 @@ class SiteNet(nn.Module):
         return segment_sum(share * sites, crystal, n_crystals)
 
 
-def interaction_features(batch):
-    """Distance and logarithm of the Coulomb matrix of every pair.
+def pair_features(batch, names=INTERACTION_FEATURES):
+    """Compute interaction features of every pair from its distance and elements.
 
-    ln(Z_i Z_j / d_ij), with the distance in bohr, off the diagonal; ln(0.5 Z_i^2.4) on it, where j is i
-    itself; clipped to [-10, 10].
+    "log_coulomb" is ln(Z_i Z_j / d_ij), with the distance in bohr, and ln(0.5 Z_i^2.4) where j is i itself,
+    clipped to [-10, 10] (section 2.1 of the paper). The inverse distances are 0 where j is i itself.
 
     Parameters
     ----------
     batch : CrystalBatch
         p pairs.
+    names : sequence of str, default=INTERACTION_FEATURES
+        Names out of `sitenet_sklearn.crystal.PAIR_FEATURES`.
 
     Returns
     -------
-    Tensor of shape (p, 2)
-        Distance in angstrom, logarithm of the Coulomb matrix in atomic units.
+    Tensor of shape (p, len(names))
+        Distances in angstrom, logarithms of atomic units.
     """
+    return torch.stack([_PAIR_FUNCTIONS[name](batch) for name in names], dim=1)
+
+
+def _log_coulomb(batch):
     distance = batch.pair_distance
     log_z = torch.log(batch.atomic_numbers.to(distance.dtype))
     itself = distance == 0
     apart = log_z[batch.pair_site] + log_z[batch.pair_neighbor] - torch.log(distance.masked_fill(itself, 1.0) / BOHR)
     log_coulomb = torch.where(itself, 2.4 * log_z[batch.pair_site] + math.log(0.5), apart)
-    return torch.stack([distance, log_coulomb.clamp(-MAX_LOG_COULOMB, MAX_LOG_COULOMB)], dim=1)
+    return log_coulomb.clamp(-MAX_LOG_COULOMB, MAX_LOG_COULOMB)
+
+
+def _inverse_distance(batch):
+    return batch.pair_distance.masked_fill(batch.pair_distance == 0, torch.inf).reciprocal()
+
+
+_PAIR_FUNCTIONS = {
+    "distance": lambda batch: batch.pair_distance,
+    "log_coulomb": _log_coulomb,
+    "inverse_distance": _inverse_distance,
+    "inverse_square_distance": lambda batch: _inverse_distance(batch) ** 2,
+}
 
 
 class _Moments:

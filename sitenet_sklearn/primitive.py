@@ -6,6 +6,7 @@ import numpy as np
 import spglib
 
 from .lattice import or_none, reduce_basis
+from .structures import CrystalError
 
 
 class PrimitiveCell(NamedTuple):
@@ -50,7 +51,7 @@ def find_primitive(lattice, positions, kinds, symprec):
 
     Raises
     ------
-    RuntimeError
+    CrystalError
         If spglib finds no primitive cell, for example because sites overlap.
     """
     basis = reduce_basis(lattice)
@@ -59,7 +60,7 @@ def find_primitive(lattice, positions, kinds, symprec):
     fractional = positions @ np.linalg.inv(basis)
     dataset = or_none(spglib.get_symmetry_dataset, (basis, fractional, kinds), symprec=symprec)
     if dataset is None:
-        raise RuntimeError("spglib finds no primitive cell; look for overlapping sites or change symprec")
+        raise CrystalError("spglib finds no primitive cell; look for overlapping sites or change symprec")
     division = np.rint(basis @ np.linalg.inv(dataset.primitive_lattice))
     primitive = reduce_basis(np.linalg.solve(division, basis))
     return _average_translations(primitive, positions, dataset.mapping_to_primitive)

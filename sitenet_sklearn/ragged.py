@@ -1,8 +1,10 @@
 """`RaggedCrystals`: many crystals of different sizes in flat arrays, indexable like an array."""
 
+import warnings
+
 import numpy as np
 
-from .crystal import SITE_FEATURES, Crystal, make_crystal
+from .crystal import INTERACTION_FEATURES, SITE_FEATURES, Crystal, make_crystal
 
 _SITE_FIELDS = ("atomic_numbers", "site_features", "multiplicity")
 _PAIR_FIELDS = ("pair_site", "pair_neighbor", "pair_distance", "pair_count")
@@ -25,12 +27,14 @@ class RaggedCrystals:
         Where the sites and the pairs of each crystal start.
     site_feature_names : tuple of str, default=SITE_FEATURES
         Names of the columns of `site_features`.
+    interaction_feature_names : tuple of str, default=INTERACTION_FEATURES
+        Names of the features that the network makes of distances and elements.
+    max_atoms : int, default=None
+        Largest supercell asked for, None where unknown.
 
     Attributes
     ----------
-    shape : tuple of int
-        `(n,)`.
-    site_feature_names : tuple of str
+    site_feature_names, interaction_feature_names, max_atoms
         The same.
 
     Examples
@@ -47,23 +51,34 @@ class RaggedCrystals:
 
     ndim = 1
 
-    def __init__(self, fields, site_offsets, pair_offsets, site_feature_names=SITE_FEATURES):
+    def __init__(
+        self,
+        fields,
+        site_offsets,
+        pair_offsets,
+        *,
+        site_feature_names=SITE_FEATURES,
+        interaction_feature_names=INTERACTION_FEATURES,
+        max_atoms=None,
+    ):
         self._fields = dict(fields)
         self._site_offsets = site_offsets
         self._pair_offsets = pair_offsets
         self._rows = None
         self.site_feature_names = tuple(site_feature_names)
+        self.interaction_feature_names = tuple(interaction_feature_names)
+        self.max_atoms = max_atoms
 
     @classmethod
-    def from_crystals(cls, crystals, site_feature_names=SITE_FEATURES):
+    def from_crystals(cls, crystals, **metadata):
         """Concatenate records.
 
         Parameters
         ----------
         crystals : list of Crystal
             At least one record.
-        site_feature_names : tuple of str, default=SITE_FEATURES
-            Names of the columns of `site_features`.
+        **metadata
+            `site_feature_names`, `interaction_feature_names` and `max_atoms` of the class.
 
         Returns
         -------
@@ -75,7 +90,7 @@ class RaggedCrystals:
         fields = {name: np.concatenate([getattr(c, name) for c in crystals]) for name in Crystal._fields}
         site_offsets = _offsets([len(c.multiplicity) for c in crystals])
         pair_offsets = _offsets([len(c.pair_count) for c in crystals])
-        return cls(fields, site_offsets, pair_offsets, site_feature_names)
+        return cls(fields, site_offsets, pair_offsets, **metadata)
 
     @classmethod
     def from_distances(cls, atomic_numbers, distances, images, oxidation_states=None, compress=True):
@@ -141,6 +156,22 @@ class RaggedCrystals:
         cumulative = np.append(0, np.cumsum(self._fields["multiplicity"], dtype=np.int64))
         return _select(np.diff(cumulative[self._site_offsets]), self._rows)
 
+    @property
+    def valid(self):
+        """Whether a crystal could be featurized; the others have no sites: ndarray of bool, shape (n,)."""
+        return self.site_sizes > 0
+
+    @property
+    def oversized(self):
+        """Whether the primitive cell alone exceeds `max_atoms`: ndarray of bool, shape (n,)."""
+        return self.primitive_sizes > (np.inf if self.max_atoms is None else self.max_atoms)
+
+    @property
+    def metadata(self):
+        """What describes all crystals together, as a dict of the keyword arguments of the class."""
+        names = ("site_feature_names", "interaction_feature_names", "max_atoms")
+        return {name: getattr(self, name) for name in names}
+
     def field(self, name):
         """Concatenate one field of `Crystal` over the crystals of this container.
 
@@ -164,7 +195,7 @@ class RaggedCrystals:
         if self._rows is None:
             return self
         fields = {name: self.field(name) for name in Crystal._fields}
-        return RaggedCrystals(fields, _offsets(self.site_sizes), _offsets(self.pair_sizes), self.site_feature_names)
+        return RaggedCrystals(fields, _offsets(self.site_sizes), _offsets(self.pair_sizes), **self.metadata)
 
     def __len__(self):
         return len(self._site_offsets) - 1 if self._rows is None else len(self._rows)
@@ -174,7 +205,7 @@ class RaggedCrystals:
             key = _only_key(key)
         if isinstance(key, int | np.integer):
             return self._crystal(range(len(self))[key])
-        view = RaggedCrystals(self._fields, self._site_offsets, self._pair_offsets, self.site_feature_names)
+        view = RaggedCrystals(self._fields, self._site_offsets, self._pair_offsets, **self.metadata)
         rows = np.arange(len(self)) if self._rows is None else self._rows
         view._rows = rows[_index_array(key, len(self))]
         return view
@@ -217,6 +248,41 @@ def check_crystals(X, estimator):
         )
     if len(X) == 0:
         raise ValueError(f"{name} expects at least one crystal, got an empty RaggedCrystals")
+
+
+def trainable(X, *, train_oversized=False):
+    """Tell which crystals to train on; warnings count the others.
+
+    Parameters
+    ----------
+    X : RaggedCrystals
+        n crystals.
+    train_oversized : bool, default=False
+        Whether to keep crystals whose primitive cell alone exceeds `max_atoms`.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If none is left.
+    """
+    usable = X.valid
+    if not usable.all():
+        warnings.warn(f"{(~usable).sum()} masked crystals are left out of training", stacklevel=4)
+    oversized = usable & X.oversized
+    if oversized.any() and not train_oversized:
+        warnings.warn(
+            f"{oversized.sum()} crystals whose primitive cell exceeds max_atoms={X.max_atoms} are left out of "
+            "training: pass train_oversized=True to keep them",
+            stacklevel=4,
+        )
+        usable = usable & ~oversized
+    if not usable.any():
+        raise ValueError(f"none of {len(X)} crystals can be trained on: all are masked or exceed max_atoms")
+    return usable
 
 
 def _only_key(key):

@@ -13,7 +13,7 @@ from ._validation import Interval, StrOptions, _fit_context, check_target, check
 from .batch import CrystalDataset, SiteBudgetSampler, collate
 from .layers import ACTIVATIONS, NORMALIZATIONS
 from .network import SiteNet
-from .ragged import check_crystals
+from .ragged import check_crystals, trainable
 
 PAPER_BATCH_SIZE = 1200
 MIN_BATCH_SIZE = 128
@@ -96,6 +96,9 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         Additional callbacks, each alone or as a pair (name, callback).
     device : str or torch.device, default="auto"
         Where to compute; "auto" is the first CUDA GPU or else the CPU.
+    train_oversized : bool, default=False
+        Whether to train on crystals whose primitive cell alone exceeds the `max_atoms` of the featurizer. The
+        paper leaves them out and still predicts them.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, of the split and of the order of crystals. The same number gives the
         same predictions on the same machine; torch's global random state is left as found.
@@ -110,8 +113,8 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         Losses and times of every epoch.
     n_site_features_in_ : int
         Number of site features seen in `fit`.
-    site_feature_names_in_ : tuple of str
-        Their names.
+    site_feature_names_in_, interaction_feature_names_in_ : tuple of str
+        Names of the site features and of the interaction features.
     batch_size_ : int
         Primitive sites in a batch, as used.
 
@@ -155,6 +158,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         "patience": [*_POSITIVE, None],
         "callbacks": [list, tuple, None],
         "device": [str, torch.device],
+        "train_oversized": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -185,6 +189,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         patience=None,
         callbacks=None,
         device="auto",
+        train_oversized=False,
         random_state=None,
         verbose=0,
     ):
@@ -211,6 +216,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         self.patience = patience
         self.callbacks = callbacks
         self.device = device
+        self.train_oversized = train_oversized
         self.random_state = random_state
         self.verbose = verbose
 
@@ -221,7 +227,8 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : RaggedCrystals
-            n crystals, from `SupercellFeaturizer`.
+            n crystals, from `SupercellFeaturizer`. Masked ones are left out, and oversized ones unless
+            `train_oversized`, each with a warning that counts them.
         y : array-like of shape (n,)
             Targets.
 
@@ -240,11 +247,14 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         check_crystals(X, self)
         check_widths(self, _LAYERS)
         y = self._check_sign(check_target(y, len(X)))
+        rows = trainable(X, train_oversized=self.train_oversized)
+        X, y = X[rows], y[rows]
         device = resolve_device(self.device)
         random = check_random_state(self.random_state)
         train, held_out = self._split(len(X), random)
         self.n_site_features_in_ = len(X.site_feature_names)
         self.site_feature_names_in_ = X.site_feature_names
+        self.interaction_feature_names_in_ = X.interaction_feature_names
         self.batch_size_ = self._resolve_batch_size(X.primitive_sizes[train])
         with seeded(random.randint(2**31 - 1), device):
             self._train(X, y, train, held_out, device)
@@ -261,7 +271,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n,)
-            Predictions in the unit of the training target.
+            Predictions in the unit of the training target; NaN for masked crystals.
         """
         raw = self.predict_raw(X)
         return raw.clip(min=0) if self.net_.module_.clamp else raw
@@ -277,16 +287,20 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n,)
-            Predictions in the unit of the training target.
+            Predictions in the unit of the training target; NaN for masked crystals.
         """
         check_is_fitted(self)
         check_crystals(X, self)
-        if X.site_feature_names != self.site_feature_names_in_:
-            raise ValueError(f"fitted on sites with {self.site_feature_names_in_}, got {X.site_feature_names}")
+        for name in ("site_feature_names", "interaction_feature_names"):
+            if getattr(X, name) != getattr(self, f"{name}_in_"):
+                raise ValueError(f"fitted on crystals with {getattr(self, f'{name}_in_')}, got {getattr(X, name)}")
+        predictions = np.full(len(X), np.nan, np.float32)
         network = self.net_.module_.eval()
         with torch.inference_mode():
-            parts = [network.raw(batch.to(self.net_.device)).cpu() for batch in self._batches(X)]
-        return torch.cat(parts).numpy()
+            parts = [network.raw(batch.to(self.net_.device)).cpu() for batch in self._batches(X[X.valid])]
+        if parts:
+            predictions[X.valid] = torch.cat(parts).numpy()
+        return predictions
 
     def _check_sign(self, y):
         if self.clamp and y.min() < 0:
@@ -308,7 +322,11 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         return int(np.clip(sizes.sum() // STEPS_PER_EPOCH, MIN_BATCH_SIZE, PAPER_BATCH_SIZE))
 
     def _train(self, X, y, train, held_out, device):
-        network = SiteNet(self.n_site_features_in_, **{name: getattr(self, name) for name in _ARCHITECTURE})
+        network = SiteNet(
+            self.n_site_features_in_,
+            self.interaction_feature_names_in_,
+            **{name: getattr(self, name) for name in _ARCHITECTURE},
+        )
         network.standardize(self._batches(X[train]), torch.as_tensor(y[train], dtype=torch.float32))
         self.net_ = make_trainer(
             network,

@@ -18,7 +18,7 @@ def model(tmp_path_factory, structures, band_gaps):
     from sklearn.pipeline import make_pipeline
 
     regressor = SiteNetRegressor(max_epochs=1, site_dim=6, random_state=0)
-    pipeline = make_pipeline(SupercellFeaturizer(max_atoms=15), regressor).fit(structures[:10], band_gaps[:10])
+    pipeline = make_pipeline(SupercellFeaturizer(max_atoms=20), regressor).fit(structures[:10], band_gaps[:10])
     path = tmp_path_factory.mktemp("model") / "pipeline.joblib"
     joblib.dump(pipeline, path)
     return path
@@ -44,8 +44,8 @@ def test_predict_reads_cif_and_poscar(model, structures, tmp_path):
     ("arguments", "message"),
     [
         (["predict", "no.joblib", "x.cif"], "no model file no.joblib"),
-        (["predict", "MODEL", "x.cif"], "no file x.cif"),
-        (["predict", "MODEL", "broken.cif"], "broken.cif cannot be read as a crystal"),
+        (["predict", "MODEL", "x.cif"], "index 0 (x.cif ?): no such file"),
+        (["predict", "MODEL", "broken.cif"], "index 0 (broken.cif ?): the file is not read as a crystal"),
         (["predict", "broken.cif", "broken.cif"], "broken.cif is no model written by joblib"),
         (["predict", "other.joblib", "broken.cif"], "holds a dict, which cannot predict"),
         (["predict", "MODEL", "alloy.cif"], "Error: 1 of the crystals cannot be featurized"),

@@ -8,8 +8,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sitenet_sklearn import RaggedCrystals, SupercellFeaturizer
-from sitenet_sklearn._validation import FeaturizationError
 from sitenet_sklearn.crystal import SITE_FEATURES
+from sitenet_sklearn.structures import CrystalError, Failure, FeaturizationError
 
 
 def identical(a, b):
@@ -90,14 +90,15 @@ def test_overlapping_sites_are_refused_with_all_the_others(crystals):
     close = Structure(Lattice.cubic(4.0), ["Fe", "Co"], [[0, 0, 0], [0.01, 0, 0]])
     with pytest.raises(FeaturizationError, match="2 of the crystals") as caught:
         SupercellFeaturizer(max_atoms=30).transform([close, crystals["NaCl"], close])
-    assert caught.value.failures[0] == (0, "Fe1Co1", "two sites are 0.04 angstrom apart, at least 0.1 is expected")
-    assert caught.value.failures[1][0] == 2
+    reason = "two sites are 0.04 angstrom apart, at least 0.1 is expected"
+    assert caught.value.failures[0] == Failure(0, "", "Fe1Co1", reason)
+    assert [failure.index for failure in caught.value.failures] == [0, 2]
 
 
 def test_wrong_target_is_refused_before_featurization(crystals, monkeypatch):
     monkeypatch.setattr(SupercellFeaturizer, "transform", lambda *_: pytest.fail("featurized first"))
     featurizer = SupercellFeaturizer()
-    with pytest.raises(ValueError, match=r"y is NaN at index 1 \(Na4Cl4\)"):
+    with pytest.raises(ValueError, match="y is NaN at index 1: drop that crystal or find its target"):
         featurizer.fit_transform([crystals["CsCl"], crystals["NaCl"]], [1.0, np.nan])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         featurizer.fit_transform([crystals["CsCl"], crystals["NaCl"]], [1.0])
@@ -113,6 +114,9 @@ def test_wrong_target_is_refused_before_featurization(crystals, monkeypatch):
         {"symprec": 0},
         {"tol": -1},
         {"n_jobs": "all"},
+        {"on_error": "ignore"},
+        {"oxidation_states": "maybe"},
+        {"site_features": "Number"},
     ],
 )
 def test_wrong_parameters_are_named(crystals, parameters):
@@ -130,3 +134,68 @@ def test_progress_is_shown_only_when_asked(structures, capsys):
 def test_pipelines_that_ask_for_data_frames_still_work(structures):
     pipeline = make_pipeline(SupercellFeaturizer(max_atoms=10)).set_output(transform="pandas")
     assert isinstance(pipeline.fit_transform(structures[:2]), RaggedCrystals)
+
+
+OVERLAP = Structure(Lattice.cubic(4.0), ["Fe", "Co"], [[0, 0, 0], [0.01, 0, 0]])
+DISORDERED = Structure(Lattice.cubic(4.0), [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]])
+
+
+def test_all_that_is_wrong_is_listed_before_the_long_work(crystals, monkeypatch, tmp_path):
+    calls = []
+    run = SupercellFeaturizer._run
+    monkeypatch.setattr(SupercellFeaturizer, "_run", lambda self, i, p: calls.append(p["max_atoms"]) or run(self, i, p))
+    X = [OVERLAP, crystals["NaCl"], DISORDERED, tmp_path / "no.cif"]
+    with pytest.raises(FeaturizationError) as caught:
+        SupercellFeaturizer(max_atoms=500).transform(X)
+    assert calls == [1]
+    assert [failure.index for failure in caught.value.failures] == [0, 2, 3]
+    assert "no.cif" in str(caught.value)
+
+
+def test_masked_crystals_keep_an_empty_row(crystals):
+    featurizer = SupercellFeaturizer(max_atoms=20, on_error="mask")
+    with pytest.warns(
+        UserWarning, match=r"masked: 2 of the crystals cannot be featurized:(.|\n)*index 3 \(Fe0.5Co0.5\)"
+    ):
+        X = featurizer.transform([OVERLAP, crystals["NaCl"], crystals["CsCl"], DISORDERED])
+    np.testing.assert_array_equal(X.valid, [False, True, True, False])
+    assert len(X[0].multiplicity) == len(X[0].pair_count) == 0
+    assert identical(X[1:3], SupercellFeaturizer(max_atoms=20).transform([crystals["NaCl"], crystals["CsCl"]]))
+
+
+def test_oversized_primitive_cells_are_kept_as_they_are(crystals):
+    X = SupercellFeaturizer(max_atoms=3, compress=False).transform([crystals["triclinic"], crystals["CsCl"]])
+    np.testing.assert_array_equal(X.oversized, [True, False])
+    expected = crystals["triclinic"].distance_matrix
+    np.testing.assert_allclose(np.sort(X[0].pair_distance), np.sort(expected, axis=None), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["NaCl", "graphite", "triclinic", "layer in vacuum"])
+def test_supercell_is_the_one_that_is_featurized(crystals, name, tmp_path):
+    featurizer = SupercellFeaturizer(max_atoms=40, compress=False)
+    chosen = featurizer.supercell(crystals[name])
+    record = featurizer.transform([crystals[name]])[0]
+    assert len(chosen.structure) == np.bincount(record.pair_site)[0] <= 40
+    assert chosen.images == round(np.linalg.det(chosen.matrix))
+    per_site = chosen.structure.distance_matrix[:: chosen.images]
+    np.testing.assert_allclose(np.sort(per_site, axis=None), np.sort(record.pair_distance), atol=1e-4)
+    chosen.structure.to(filename=str(tmp_path / "supercell.cif"))
+
+
+def test_supercell_refuses_what_cannot_be_featurized():
+    with pytest.raises(CrystalError, match="disordered"):
+        SupercellFeaturizer().supercell(DISORDERED)
+
+
+def test_site_features_by_choice(crystals):
+    names = ("MendeleevNumber", "OxidationState", "NValence")
+    X = SupercellFeaturizer(max_atoms=20, site_features=names, oxidation_states="guess").transform([crystals["NaCl"]])
+    assert X.site_feature_names == names
+    np.testing.assert_allclose(X[0].site_features, [[2, 1, 1], [94, -1, 7]])
+
+
+def test_unknown_features_are_named(crystals):
+    with pytest.raises(ValueError, match=r"unknown elemental property 'Mendeleev'; did you mean MendeleevNumber"):
+        SupercellFeaturizer(site_features=["Mendeleev"]).fit([crystals["NaCl"]])
+    with pytest.raises(ValueError, match=r"interaction_features must be some of .*, got .'angle'"):
+        SupercellFeaturizer(interaction_features=["angle"]).fit([crystals["NaCl"]])

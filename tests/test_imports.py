@@ -10,9 +10,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "sitenet_sklearn"
 
 LAYERS = [
-    {"_validation", "elements"},
-    {"lattice", "primitive", "sublattice", "supercell", "compression"},
-    {"crystal", "ragged", "featurizer"},
+    {"_validation", "elements", "structures"},
+    {"lattice", "oxidation", "primitive", "sublattice", "supercell", "compression"},
+    {"crystal", "featurize", "featurizer", "ragged"},
     {"batch", "layers", "attention", "network"},
     {"_training", "regressor"},
     {"_reference", "datasets"},

@@ -8,7 +8,7 @@ from redescribe import redescribe
 
 from sitenet_sklearn import RaggedCrystals, SupercellFeaturizer
 from sitenet_sklearn.batch import collate
-from sitenet_sklearn.network import SiteNet, interaction_features
+from sitenet_sklearn.network import SiteNet, pair_features
 
 SMALL = {
     "embedding_dim": 5,
@@ -53,7 +53,7 @@ ARCHITECTURES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ARCHITECTURES, st.integers(0, 10**6))
 def test_factorised_and_compressed_network_is_the_dense_one_in_every_architecture(options, seed):
     network = small_network(seed, **options).double()
@@ -165,7 +165,7 @@ def test_standardized_inputs_have_mean_zero_and_spread_one_over_the_uncompressed
     full = SupercellFeaturizer(max_atoms=30, compress=False).transform(structures[:6])
     network = small_network()
     network.standardize((collate(X[k : k + 2]) for k in (0, 2, 4)), torch.tensor([1.0, 2.0, 6.0]))
-    pairs = (interaction_features(collate(full)) - network.interaction_shift) / network.interaction_scale
+    pairs = (pair_features(collate(full)) - network.interaction_shift) / network.interaction_scale
     torch.testing.assert_close(pairs.mean(0), torch.zeros(2), atol=1e-3, rtol=0)
     torch.testing.assert_close(pairs.std(0, correction=0), torch.ones(2), atol=1e-3, rtol=0)
     sites = (collate(full).site_features - network.site_shift) / network.site_scale
@@ -175,7 +175,7 @@ def test_standardized_inputs_have_mean_zero_and_spread_one_over_the_uncompressed
 
 def test_log_coulomb_of_caesium_chloride_by_hand():
     X = RaggedCrystals.from_distances([[55, 17]], [[[0.0, 3.57], [3.57, 0.0]]], [1])
-    features = interaction_features(collate(X, torch.float64))
+    features = pair_features(collate(X, torch.float64))
     expected = [np.log(0.5 * 17**2.4), np.log(55 * 17 / (3.57 / 0.529177)), np.log(0.5 * 55**2.4)]
     order = X[0].atomic_numbers.tolist()
     own, other = (expected[0], expected[2]) if order == [17, 55] else (expected[2], expected[0])
@@ -184,7 +184,7 @@ def test_log_coulomb_of_caesium_chloride_by_hand():
 
 def test_log_coulomb_is_clipped():
     X = RaggedCrystals.from_distances([[118]], [[[0.0, 1.0]]], [2])
-    assert interaction_features(collate(X))[:, 1].max() == 10
+    assert pair_features(collate(X))[:, 1].max() == 10
 
 
 def test_paper_model_has_the_published_number_of_parameters(parity):
@@ -196,3 +196,9 @@ def test_paper_model_has_the_published_number_of_parameters(parity):
     )
     total = sum(value.numel() for value in published.values())
     assert sum(ours.values()) == total - unused_elements - unused_interactions
+
+
+def test_inverse_distances_are_zero_for_the_site_itself():
+    X = RaggedCrystals.from_distances([[55]], [[[0.0, 2.0]]], [2])
+    features = pair_features(collate(X), ["inverse_distance", "inverse_square_distance", "distance"])
+    assert features.tolist() == [[0, 0, 0], [0.5, 0.25, 2]]

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
 
-from sitenet_sklearn import SiteNetRegressor
+from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
 
 QUICK = {"max_epochs": 2, "random_state": 0, "site_dim": 8, "attention_hidden_layers": (16,)}
 
@@ -185,7 +185,7 @@ def test_prediction_needs_a_fit_and_the_same_site_features(featurized, fitted):
         SiteNetRegressor().predict(featurized)
     other = featurized[:2]
     other.site_feature_names = ("Number",)
-    with pytest.raises(ValueError, match=r"fitted on sites with .*, got .*'Number'"):
+    with pytest.raises(ValueError, match=r"fitted on crystals with .*, got .*'Number'"):
         fitted.predict(other)
 
 
@@ -195,3 +195,42 @@ def test_training_on_the_gpu(featurized, band_gaps):
     model = SiteNetRegressor(**QUICK, device="cuda").fit(featurized, band_gaps)
     assert next(model.net_.module_.parameters()).is_cuda
     assert np.isfinite(model.predict(featurized)).all()
+
+
+def test_masked_crystals_are_left_out_and_predicted_as_nan(featurized, band_gaps, structures):
+    broken = structures[3].copy()
+    broken.replace_species({broken[0].specie: {broken[0].specie: 0.5}})
+    featurizer = SupercellFeaturizer(max_atoms=50, on_error="mask")
+    with pytest.warns(UserWarning, match="masked: 1 of the crystals"):
+        X = featurizer.transform([*structures[:3], broken, *structures[4:]])
+    with pytest.warns(UserWarning, match="1 masked crystals are left out of training"):
+        model = SiteNetRegressor(**QUICK).fit(X, band_gaps)
+    rest = np.arange(40) != 3
+    expected = SiteNetRegressor(**QUICK).fit(featurized[rest], band_gaps[rest])
+    np.testing.assert_allclose(model.predict(X)[rest], expected.predict(featurized)[rest], atol=1e-5)
+    assert np.isnan(model.predict(X)[3])
+    assert np.isnan(model.predict(X[3:4])).all()
+
+
+def test_oversized_crystals_are_predicted_but_not_trained_on(structures, band_gaps):
+    X = SupercellFeaturizer(max_atoms=6).transform(structures)
+    small = ~X.oversized
+    assert 0 < small.sum() < 40
+    with pytest.warns(UserWarning, match=r"crystals whose primitive cell exceeds max_atoms=6 .*train_oversized=True"):
+        model = SiteNetRegressor(**QUICK).fit(X, band_gaps)
+    alone = SiteNetRegressor(**QUICK).fit(X[small], band_gaps[small])
+    np.testing.assert_allclose(model.predict(X), alone.predict(X), atol=1e-5)
+    everything = SiteNetRegressor(**QUICK, train_oversized=True).fit(X, band_gaps)
+    assert np.abs(everything.predict(X) - alone.predict(X)).max() > 1e-4
+    counted = pytest.warns(UserWarning, match="1 crystals whose primitive cell exceeds")
+    with counted, pytest.raises(ValueError, match="none of 1 crystals can be trained on"):
+        SiteNetRegressor(**QUICK).fit(X[~small][:1], band_gaps[:1])
+
+
+def test_interaction_features_come_with_the_crystals(structures, band_gaps, featurized):
+    X = SupercellFeaturizer(max_atoms=20, interaction_features=["inverse_distance"]).transform(structures)
+    model = SiteNetRegressor(**QUICK).fit(X, band_gaps)
+    assert model.interaction_feature_names_in_ == ("inverse_distance",)
+    assert np.isfinite(model.predict(X)).all()
+    with pytest.raises(ValueError, match=r"fitted on crystals with \('inverse_distance',\), got \('distance'"):
+        model.predict(featurized)

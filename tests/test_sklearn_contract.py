@@ -30,7 +30,7 @@ DATA_FREE_CHECKS = [
 
 def make_pipeline(**parameters):
     tiny = {"max_epochs": 1, "site_dim": 6, "attention_hidden_layers": (8,), "random_state": 0} | parameters
-    return Pipeline([("featurizer", SupercellFeaturizer(max_atoms=15)), ("sitenet", SiteNetRegressor(**tiny))])
+    return Pipeline([("featurizer", SupercellFeaturizer(max_atoms=20)), ("sitenet", SiteNetRegressor(**tiny))])
 
 
 @pytest.mark.parametrize("check", DATA_FREE_CHECKS)
@@ -55,7 +55,7 @@ def test_cross_validation_of_the_pipeline(structures, band_gaps, make, n_jobs):
 
 
 def test_cross_validation_of_the_regressor_on_featurized_crystals_is_that_of_the_pipeline(structures, band_gaps):
-    X = SupercellFeaturizer(max_atoms=15).transform(structures[:24])
+    X = SupercellFeaturizer(max_atoms=20).transform(structures[:24])
     arguments = {"cv": 3, "scoring": "neg_mean_absolute_error"}
     alone = cross_val_score(make_pipeline()["sitenet"], X, band_gaps[:24], **arguments)
     piped = cross_val_score(make_pipeline(), structures[:24], band_gaps[:24], **arguments)
@@ -63,7 +63,7 @@ def test_cross_validation_of_the_regressor_on_featurized_crystals_is_that_of_the
 
 
 def test_grid_search_reaches_both_steps(structures, band_gaps):
-    grid = {"featurizer__max_atoms": [10, 15], "sitenet__n_blocks": [1, 2]}
+    grid = {"featurizer__max_atoms": [20, 25], "sitenet__n_blocks": [1, 2]}
     search = GridSearchCV(make_pipeline(), grid, cv=2, error_score="raise").fit(structures[:20], band_gaps[:20])
     assert set(search.best_params_) == set(grid)
     assert search.predict(structures[20:22]).shape == (2,)

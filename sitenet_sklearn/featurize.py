@@ -1,0 +1,96 @@
+"""From one crystal to its record: sites, primitive cell, supercell, distances, compression."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .crystal import make_crystal
+from .oxidation import given_oxidation_states, guess_oxidation_states
+from .primitive import find_primitive
+from .structures import CrystalError, as_structure, refuse_unusable
+from .supercell import canonical_supercell
+
+MIN_DISTANCE = 0.1
+"""Sites of one crystal closer than this, in angstrom, are refused as overlapping."""
+
+
+def featurize(item, parameters):
+    """Featurize one crystal: primitive cell, supercell, distances, compression.
+
+    Parameters
+    ----------
+    item : pymatgen Structure, path, dict or ASE Atoms
+        A crystal.
+    parameters : dict
+        `max_atoms`, `shape`, `compress`, `site_features`, `oxidation_states`, `symprec` and `tol` of the
+        `SupercellFeaturizer`.
+
+    Returns
+    -------
+    Crystal
+
+    Raises
+    ------
+    CrystalError
+        If the crystal cannot be featurized.
+    """
+    sites, cell, supercell = find_geometry(as_structure(item), parameters)
+    _refuse_overlap(supercell.distances)
+    return make_crystal(
+        sites.atomic_numbers[cell.origin],
+        sites.oxidation_states[cell.origin],
+        supercell.distances,
+        site_features=tuple(parameters["site_features"]),
+        compressed=parameters["compress"],
+        tol=parameters["tol"],
+    )
+
+
+class Sites(NamedTuple):
+    """Sites of a structure: its k species, their atomic numbers (k,) and oxidation states (k,)."""
+
+    species: list
+    atomic_numbers: np.ndarray
+    oxidation_states: np.ndarray
+
+
+def find_geometry(structure, parameters):
+    """Find the sites of a structure, its primitive cell and the supercell of that.
+
+    Parameters
+    ----------
+    structure : pymatgen.core.Structure
+        A crystal.
+    parameters : dict
+        As in `featurize`.
+
+    Returns
+    -------
+    Sites, PrimitiveCell, Supercell
+
+    Raises
+    ------
+    CrystalError
+        If the structure cannot be featurized.
+    """
+    refuse_unusable(structure)
+    species = structure.species
+    guess = parameters["oxidation_states"] == "guess"
+    sites = Sites(
+        species,
+        np.array([specie.Z for specie in species]),
+        np.array(guess_oxidation_states(structure) if guess else given_oxidation_states(structure)),
+    )
+    kinds = np.unique(np.column_stack(sites[1:]), axis=0, return_inverse=True)[1].ravel()
+    cell = find_primitive(structure.lattice.matrix, structure.cart_coords, kinds, parameters["symprec"])
+    weights = (np.cbrt(sites.atomic_numbers) * np.exp(sites.oxidation_states / 10))[cell.origin]
+    return sites, cell, canonical_supercell(cell, weights, parameters["max_atoms"], parameters["shape"])
+
+
+def _refuse_overlap(distances):
+    n, columns = distances.shape
+    rows = np.arange(n)
+    others = distances.copy()
+    others[rows, rows * (columns // n)] = np.inf
+    if others.min() < MIN_DISTANCE:
+        raise CrystalError(f"two sites are {others.min():.3g} angstrom apart, at least {MIN_DISTANCE} is expected")

@@ -1,0 +1,53 @@
+"""Oxidation states of the sites of a crystal, as given or guessed from its composition."""
+
+from functools import lru_cache
+
+MAX_GUESSED_SITES = 60
+"""Larger formula units are not guessed: the number of combinations grows with the number of sites."""
+
+
+def given_oxidation_states(structure):
+    """Oxidation states that a structure carries, 0 where it has none.
+
+    Parameters
+    ----------
+    structure : pymatgen.core.Structure
+        An ordered crystal.
+
+    Returns
+    -------
+    list of float
+        One for every site.
+    """
+    return [float(getattr(specie, "oxi_state", 0) or 0) for specie in structure.species]
+
+
+def guess_oxidation_states(structure):
+    """Oxidation states as given, or else pymatgen's likeliest charge-neutral guess for the composition.
+
+    Parameters
+    ----------
+    structure : pymatgen.core.Structure
+        An ordered crystal.
+
+    Returns
+    -------
+    list of float
+        One for every site, equal for the sites of an element; 0 where no neutral guess exists.
+    """
+    given = given_oxidation_states(structure)
+    if any(given):
+        return given
+    guess = _guess(structure.composition.reduced_formula)
+    return [guess.get(specie.symbol, 0.0) for specie in structure.species]
+
+
+@lru_cache(maxsize=100_000)
+def _guess(formula):
+    from pymatgen.core import Composition
+
+    composition = Composition(formula)
+    if composition.num_atoms > MAX_GUESSED_SITES:
+        return {}
+    guesses = composition.oxi_state_guesses()
+    return {symbol: float(state) for symbol, state in guesses[0].items()} if guesses else {}

@@ -1,0 +1,188 @@
+"""Crystals as users have them: Structures, files, dicts, ASE Atoms; and why some cannot be featurized."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pymatgen.core import IStructure, Structure
+
+from .elements import MAX_ATOMIC_NUMBER
+
+MAX_SITES = 1000
+"""Largest primitive cell, and the largest cell given that is searched for a smaller one: memory grows as its square."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A crystal that cannot be featurized.
+
+    Attributes
+    ----------
+    index : int
+        Position in the input.
+    name : str
+        Label in a Series, path of a file, or empty.
+    formula : str
+        Formula, or "?" where none could be read.
+    reason : str
+        What is wrong, and what was expected.
+    """
+
+    index: int
+    name: str
+    formula: str
+    reason: str
+
+    def __str__(self):
+        return f"index {self.index} ({' '.join(filter(None, (self.name, self.formula)))}): {self.reason}"
+
+
+class FeaturizationError(RuntimeError):
+    """Some crystals cannot be featurized.
+
+    Not a ValueError: search tools that swallow those would hide which crystals failed.
+
+    Parameters
+    ----------
+    failures : list of Failure
+        All the crystals that failed.
+
+    Attributes
+    ----------
+    failures : list of Failure
+        The same.
+    """
+
+    def __init__(self, failures):
+        super().__init__(failures)
+        self.failures = failures
+
+    def __str__(self):
+        lines = [f"{len(self.failures)} of the crystals cannot be featurized:", *map(str, self.failures)]
+        return "\n  ".join(lines)
+
+
+class CrystalError(RuntimeError):
+    """One crystal cannot be featurized; the message says why."""
+
+
+def list_crystals(X, owner):
+    """Turn what a user passes as crystals into a list, without looking into them.
+
+    Parameters
+    ----------
+    X : iterable or one-column DataFrame
+        Crystals in any of the forms that `as_structure` takes.
+    owner : str
+        Name for messages.
+
+    Returns
+    -------
+    items : list
+        The crystals.
+    names : list of str
+        Labels of a Series or DataFrame, else paths of files or empty strings.
+
+    Raises
+    ------
+    TypeError
+        If X is a single crystal or no iterable of crystals; the first wrong item is named.
+    ValueError
+        If X is empty or has several columns.
+    """
+    if isinstance(X, IStructure | dict | str | bytes | os.PathLike) or not hasattr(X, "__iter__"):
+        raise TypeError(f"{owner} expects a list of crystals, got a single {type(X).__name__}: pass [crystal]")
+    if getattr(X, "ndim", 1) > 1:
+        if X.shape[1] != 1:
+            raise ValueError(f"{owner} expects one column of crystals, got shape {X.shape}: select the column")
+        X = X.iloc[:, 0] if hasattr(X, "iloc") else X[:, 0]
+    items = list(X)
+    if not items:
+        raise ValueError(f"{owner} expects at least one crystal, got an empty {type(X).__name__}")
+    for index, item in enumerate(items):
+        if not (isinstance(item, IStructure | dict | str | os.PathLike) or _is_atoms(item)):
+            raise TypeError(
+                f"{owner} expects pymatgen Structures, paths, dicts or ASE Atoms, got {type(item).__name__} at index "
+                f"{index}: {item!r:.80}"
+            )
+    labels = getattr(X, "index", None)
+    if labels is not None and not callable(labels):
+        return items, [str(label) for label in labels]
+    return items, [os.fspath(item) if isinstance(item, str | os.PathLike) else "" for item in items]
+
+
+def as_structure(item):
+    """Read one crystal.
+
+    Parameters
+    ----------
+    item : pymatgen Structure, path, dict or ASE Atoms
+        A crystal; a path names any file that pymatgen reads, a dict is what `Structure.as_dict` makes.
+
+    Returns
+    -------
+    pymatgen.core.Structure
+
+    Raises
+    ------
+    CrystalError
+        If it cannot be read.
+    """
+    if isinstance(item, IStructure):
+        return item
+    is_path = isinstance(item, str | os.PathLike)
+    if is_path and not Path(item).is_file():
+        raise CrystalError("no such file")
+    try:
+        return _read(item)
+    except Exception as error:  # parsers of damaged files raise anything
+        kind = "file" if is_path else type(item).__name__
+        raise CrystalError(f"the {kind} is not read as a crystal ({type(error).__name__}: {error!s:.120})") from error
+
+
+def _read(item):
+    if isinstance(item, dict):
+        return Structure.from_dict(item)
+    if _is_atoms(item):
+        from pymatgen.io.ase import AseAtomsAdaptor
+
+        return AseAtomsAdaptor.get_structure(item)
+    return Structure.from_file(item)
+
+
+def refuse_unusable(structure):
+    """Raise `CrystalError` where a structure is disordered, empty, flat, too large, or holds what is no element.
+
+    Parameters
+    ----------
+    structure : pymatgen.core.Structure
+        A crystal.
+    """
+    if len(structure) == 0:
+        raise CrystalError("the structure has no sites")
+    if not structure.is_ordered:
+        raise CrystalError("the structure is disordered (partial occupancies): choose ordered approximants first")
+    if len(structure) > MAX_SITES:
+        raise CrystalError(f"the cell has {len(structure)} sites, at most {MAX_SITES} are expected")
+    lattice = structure.lattice.matrix
+    if not np.isfinite(lattice).all() or not np.isfinite(structure.frac_coords).all():
+        raise CrystalError("lattice or coordinates are not finite")
+    if abs(np.linalg.det(lattice)) < 1e-3:
+        raise CrystalError(f"the cell has no volume ({structure.volume:.3g} cubic angstrom)")
+    for specie in structure.species:
+        if not 1 <= getattr(specie, "Z", 0) <= MAX_ATOMIC_NUMBER:
+            raise CrystalError(f"species {specie} is no chemical element")
+
+
+def formula_of(item):
+    """Name a crystal in a message by its formula, "?" where there is none."""
+    try:
+        return as_structure(item).composition.formula.replace(" ", "")
+    except CrystalError:
+        return "?"
+
+
+def _is_atoms(item):
+    """Whether an object is ASE Atoms, without importing ASE."""
+    return hasattr(item, "get_atomic_numbers") and hasattr(item, "get_cell")

@@ -1,8 +1,9 @@
 """Site-Net for scikit-learn: properties of crystals by global self-attention over real-space supercells."""
 
 from .featurizer import SupercellFeaturizer
+from .filtering import filter_structures
 from .ragged import RaggedCrystals
 from .regressor import SiteNetRegressor
 
-__all__ = ["RaggedCrystals", "SiteNetRegressor", "SupercellFeaturizer"]
+__all__ = ["RaggedCrystals", "SiteNetRegressor", "SupercellFeaturizer", "filter_structures"]
 __version__ = "0.1.0.dev0"

@@ -119,7 +119,9 @@ def refine(colour, shell):
     images = shell.shape[1] // len(colour)
     while True:
         neighbours = np.sort(np.repeat(colour, images) * (shell.max() + 1) + shell, axis=1)
-        finer = np.unique(np.column_stack([colour, neighbours]), axis=0, return_inverse=True)[1].ravel()
-        if finer.max() == colour.max():
+        rows = [row.tobytes() for row in np.column_stack([colour, neighbours]).astype(">i8")]
+        number = {row: k for k, row in enumerate(sorted(set(rows)))}
+        finer = np.array([number[row] for row in rows])
+        if len(number) in (len(colour), colour.max() + 1):
             return finer
         colour = finer

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from pymatgen.core import Structure
 
 from .crystal import make_crystal
 from .oxidation import given_oxidation_states, guess_oxidation_states
@@ -12,6 +13,27 @@ from .supercell import canonical_supercell
 
 MIN_DISTANCE = 0.1
 """Sites of one crystal closer than this, in angstrom, are refused as overlapping."""
+
+
+class ChosenSupercell(NamedTuple):
+    """The supercell that stands for a crystal.
+
+    Attributes
+    ----------
+    structure : pymatgen.core.Structure
+        All its sites.
+    matrix : ndarray of int, shape (3, 3)
+        Its basis vectors in rows of the primitive ones.
+    images : int
+        Number of primitive cells in it.
+    score : float
+        What the shape maximises: effective edge or shortest translation, as a share of the ideal edge.
+    """
+
+    structure: Structure
+    matrix: np.ndarray
+    images: int
+    score: float
 
 
 def featurize(item, parameters):
@@ -44,6 +66,15 @@ def featurize(item, parameters):
         compressed=parameters["compress"],
         tol=parameters["tol"],
     )
+
+
+def choose_supercell(item, parameters):
+    """Build the supercell of one crystal as a Structure; parameters and errors as in `featurize`."""
+    sites, cell, supercell = find_geometry(as_structure(item), parameters)
+    species = [sites.species[k] for k in cell.origin]
+    structure = Structure(cell.lattice, species, cell.positions, coords_are_cartesian=True)
+    structure.make_supercell(supercell.matrix)
+    return ChosenSupercell(structure, supercell.matrix, supercell.images, float(supercell.score))
 
 
 class Sites(NamedTuple):

@@ -2,11 +2,10 @@
 
 import warnings
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
-from pymatgen.core import IStructure, Structure
+from pymatgen.core import IStructure
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_consistent_length, gen_batches
 from tqdm.auto import tqdm
@@ -14,13 +13,12 @@ from tqdm.auto import tqdm
 from ._validation import Interval, StrOptions, _fit_context
 from .crystal import INTERACTION_FEATURES, PAIR_FEATURES, SITE_FEATURES, empty_crystal
 from .elements import elemental_table
-from .featurize import featurize, find_geometry
+from .featurize import choose_supercell, featurize
 from .ragged import RaggedCrystals
 from .structures import (
     CrystalError,
     Failure,
     FeaturizationError,
-    as_structure,
     formula_of,
     list_crystals,
     refuse_unusable,
@@ -28,27 +26,6 @@ from .structures import (
 from .sublattice import SHAPES
 
 _CHUNK = 64
-
-
-class ChosenSupercell(NamedTuple):
-    """The supercell that stands for a crystal.
-
-    Attributes
-    ----------
-    structure : pymatgen.core.Structure
-        All its sites.
-    matrix : ndarray of int, shape (3, 3)
-        Its basis vectors in rows of the primitive ones.
-    images : int
-        Number of primitive cells in it.
-    score : float
-        What the shape maximises: effective edge or shortest translation, as a share of the ideal edge.
-    """
-
-    structure: Structure
-    matrix: np.ndarray
-    images: int
-    score: float
 
 
 class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -206,28 +183,49 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         """
         self._validate_params()
         self._check_features()
+        X, failures = self.transform_with_failures(X)
+        self.report(failures)
+        return X
+
+    def transform_with_failures(self, X, start=0):
+        """Featurize crystals whatever `on_error` is.
+
+        Parameters
+        ----------
+        X : sequence of crystals
+            As in `fit`.
+        start : int, default=0
+            Index of the first crystal in the reported failures.
+
+        Returns
+        -------
+        X : RaggedCrystals
+            With an empty row for every crystal that fails.
+        failures : list of Failure
+            Those crystals and why.
+        """
         items, names = list_crystals(X, type(self).__name__)
         parameters = self._parameters()
         if self.on_error == "raise" and any(map(_refused_at_once, items)):
             parameters["max_atoms"] = 1  # the call will fail: find all that is wrong without the long work
         records = self._run(items, parameters)
-        failures = [
-            Failure(k, names[k], formula_of(items[k]), record)
-            for k, record in enumerate(records)
-            if isinstance(record, str)
-        ]
+        failed = [k for k, record in enumerate(records) if isinstance(record, str)]
+        failures = [Failure(start + k, names[k], formula_of(items[k]), records[k]) for k in failed]
+        for k in failed:
+            records[k] = empty_crystal(len(self.site_features))
+        metadata = {
+            "site_feature_names": self.site_feature_names_out_,
+            "interaction_feature_names": self.pair_feature_names_out_,
+            "max_atoms": self.max_atoms,
+        }
+        return RaggedCrystals.from_crystals(records, **metadata), failures
+
+    def report(self, failures):
+        """Raise a FeaturizationError that lists failures, or warn of them, as `on_error` says."""
         if failures and self.on_error == "raise":
             raise FeaturizationError(failures)
         if failures:
-            warnings.warn(f"masked: {FeaturizationError(failures)}", stacklevel=2)
-            empty = empty_crystal(len(self.site_features))
-            records = [empty if isinstance(record, str) else record for record in records]
-        return RaggedCrystals.from_crystals(
-            records,
-            site_feature_names=tuple(self.site_features),
-            interaction_feature_names=tuple(self.interaction_features),
-            max_atoms=self.max_atoms,
-        )
+            warnings.warn(f"masked: {FeaturizationError(failures)}", stacklevel=3)
 
     def supercell(self, crystal):
         """Choose the supercell of one crystal, to look at it or to write it to a file.
@@ -257,11 +255,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         (30, 'Cs30 Cl30')
         """
         self._validate_params()
-        sites, cell, supercell = find_geometry(as_structure(crystal), self._parameters())
-        species = [sites.species[k] for k in cell.origin]
-        structure = Structure(cell.lattice, species, cell.positions, coords_are_cartesian=True)
-        structure.make_supercell(supercell.matrix)
-        return ChosenSupercell(structure, supercell.matrix, supercell.images, float(supercell.score))
+        return choose_supercell(crystal, self._parameters())
 
     def _parameters(self):
         names = ("max_atoms", "shape", "compress", "site_features", "oxidation_states", "symprec", "tol")

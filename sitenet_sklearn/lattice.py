@@ -91,8 +91,13 @@ def nearest_image_distances(displacements, basis):
     """
     fractional = displacements @ np.linalg.inv(basis)
     wrapped = (fractional - np.rint(fractional)) @ basis
+    squares = np.einsum("...a,...a->...", wrapped, wrapped)
+    nearest = squares.copy()
     neighbours = _NEIGHBOURS @ basis
-    along = np.abs(wrapped @ np.swapaxes(neighbours, -1, -2))
-    shifts = np.einsum("...va,...va->...v", neighbours, neighbours)[..., None, :] - 2 * along
-    squares = np.einsum("...a,...a->...", wrapped, wrapped) + np.minimum(shifts.min(axis=-1), 0)
-    return np.sqrt(np.maximum(squares, 0))
+    lengths = np.einsum("...va,...va->...v", neighbours, neighbours)
+    reach = np.abs(neighbours @ np.swapaxes(basis, -1, -2)).sum(axis=-1)  # twice the largest |v w| of a wrapped w
+    nearer = (reach > lengths * (1 + 1e-12)).reshape(-1, len(_NEIGHBOURS)).any(axis=0)
+    for v in np.flatnonzero(nearer):
+        along = np.abs(np.einsum("...ka,...a->...k", wrapped, neighbours[..., v, :]))
+        np.minimum(nearest, squares + lengths[..., v, None] - 2 * along, out=nearest)
+    return np.sqrt(np.maximum(nearest, 0))

@@ -55,15 +55,70 @@ def find_primitive(lattice, positions, kinds, symprec):
         If spglib finds no primitive cell, for example because sites overlap.
     """
     basis = reduce_basis(lattice)
-    if np.gcd.reduce(np.unique(kinds, return_counts=True)[1]) == 1:  # a translation would repeat every kind
-        return PrimitiveCell(basis, positions, np.arange(len(kinds)))
     fractional = positions @ np.linalg.inv(basis)
+    if not may_repeat(basis, fractional, kinds, 2 * symprec):
+        return PrimitiveCell(basis, positions, np.arange(len(kinds)))
     dataset = or_none(spglib.get_symmetry_dataset, (basis, fractional, kinds), symprec=symprec)
     if dataset is None:
         raise CrystalError("spglib finds no primitive cell; look for overlapping sites or change symprec")
     division = np.rint(basis @ np.linalg.inv(dataset.primitive_lattice))
     primitive = reduce_basis(np.linalg.solve(division, basis))
     return _average_translations(primitive, positions, dataset.mapping_to_primitive)
+
+
+def may_repeat(basis, fractional, kinds, tol):
+    """Tell whether a translation inside a cell could map all its sites onto sites of the same kind.
+
+    A quick look that spares most cells, which are primitive already, the search for all symmetry.
+
+    Parameters
+    ----------
+    basis : ndarray of shape (3, 3)
+        Basis vectors as rows, in angstrom.
+    fractional : ndarray of shape (k, 3)
+        Fractional positions.
+    kinds : ndarray of int, shape (k,)
+        Kinds of sites.
+    tol : float
+        Largest distance in angstrom between a translated site and the one it should meet.
+
+    Returns
+    -------
+    bool
+    """
+    _, counts = np.unique(kinds, return_counts=True)
+    if np.gcd.reduce(counts) == 1:  # a translation would repeat every kind
+        return False
+    rarest = np.flatnonzero(kinds == np.unique(kinds)[counts.argmin()])
+    for other in rarest[1:]:
+        gaps = fractional[:, None] + (fractional[other] - fractional[rarest[0]]) - fractional
+        close = np.linalg.norm((gaps - np.rint(gaps)) @ basis, axis=-1) < tol
+        if (close & (kinds[:, None] == kinds)).any(axis=1).all():
+            return True
+    return False
+
+
+def crystal_rotations(cell, kinds, symprec=1e-5):
+    """Rotational parts of the space group of a crystal.
+
+    Parameters
+    ----------
+    cell : PrimitiveCell
+        The primitive cell, n sites.
+    kinds : ndarray of shape (n,)
+        Equal for sites of one kind only.
+    symprec : float, default=1e-05
+        Tolerance of spglib on positions, in angstrom.
+
+    Returns
+    -------
+    ndarray of int, shape (w, 3, 3)
+        Rotations that act on columns of coefficients of the primitive vectors.
+    """
+    numbers = np.unique(kinds, return_inverse=True)[1]
+    fractional = cell.positions @ np.linalg.inv(cell.lattice)
+    dataset = or_none(spglib.get_symmetry_dataset, (cell.lattice, fractional, numbers), symprec=symprec)
+    return np.eye(3, dtype=int)[None] if dataset is None else dataset.rotations
 
 
 def _average_translations(primitive, positions, group):

@@ -1,10 +1,9 @@
 """`RaggedCrystals`: many crystals of different sizes in flat arrays, indexable like an array."""
 
-import warnings
-
 import numpy as np
 
 from .crystal import INTERACTION_FEATURES, SITE_FEATURES, Crystal, make_crystal
+from .store import StoreError, read_store, write_store
 
 _SITE_FIELDS = ("atomic_numbers", "site_features", "multiplicity")
 _PAIR_FIELDS = ("pair_site", "pair_neighbor", "pair_distance", "pair_count")
@@ -197,6 +196,49 @@ class RaggedCrystals:
         fields = {name: self.field(name) for name in Crystal._fields}
         return RaggedCrystals(fields, _offsets(self.site_sizes), _offsets(self.pair_sizes), **self.metadata)
 
+    def save(self, path):
+        """Write the crystals into a new folder, which appears only when it is complete.
+
+        Parameters
+        ----------
+        path : path-like
+            Folder to make; it must not exist.
+        """
+        write_store(path, *self.stored())
+
+    def stored(self):
+        """Arrays and metadata that `save` writes."""
+        whole = self.compact()
+        return whole._fields | {"site_sizes": whole.site_sizes, "pair_sizes": whole.pair_sizes}, whole.metadata
+
+    @classmethod
+    def open(cls, path, *, verify=True):
+        """Open crystals that `save` wrote; they stay on disk and are read through memory maps.
+
+        Parameters
+        ----------
+        path : path-like
+            The folder.
+        verify : bool, default=True
+            Whether to read every byte once and compare checksums.
+
+        Returns
+        -------
+        RaggedCrystals
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
+        StoreError
+            If the folder holds something else, or a file is missing or altered.
+        """
+        arrays, metadata = read_store(path, verify=verify)
+        if set(arrays) != {*Crystal._fields, "site_sizes", "pair_sizes"}:
+            raise StoreError(f"{path} does not hold the fields of crystals, got {sorted(arrays)}")
+        offsets = [_offsets(arrays.pop(name)) for name in ("site_sizes", "pair_sizes")]
+        return cls(arrays, *offsets, **metadata)
+
     def __len__(self):
         return len(self._site_offsets) - 1 if self._rows is None else len(self._rows)
 
@@ -228,61 +270,6 @@ class RaggedCrystals:
     def __repr__(self):
         counts = f"{len(self)} crystals, {self.site_sizes.sum()} sites, {self.pair_sizes.sum()} pairs"
         return f"RaggedCrystals({counts})"
-
-
-def check_crystals(X, estimator):
-    """Raise a TypeError unless X is a `RaggedCrystals`, a ValueError if it is empty.
-
-    Parameters
-    ----------
-    X : object
-        What a user passed as crystals.
-    estimator : object
-        Whose input this is; its class is named in messages.
-    """
-    name = type(estimator).__name__
-    if not isinstance(X, RaggedCrystals):
-        raise TypeError(
-            f"{name} expects RaggedCrystals, got {type(X).__name__}: put a SupercellFeaturizer before it, "
-            "as in make_pipeline(SupercellFeaturizer(), SiteNetRegressor())"
-        )
-    if len(X) == 0:
-        raise ValueError(f"{name} expects at least one crystal, got an empty RaggedCrystals")
-
-
-def trainable(X, *, train_oversized=False):
-    """Tell which crystals to train on; warnings count the others.
-
-    Parameters
-    ----------
-    X : RaggedCrystals
-        n crystals.
-    train_oversized : bool, default=False
-        Whether to keep crystals whose primitive cell alone exceeds `max_atoms`.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If none is left.
-    """
-    usable = X.valid
-    if not usable.all():
-        warnings.warn(f"{(~usable).sum()} masked crystals are left out of training", stacklevel=4)
-    oversized = usable & X.oversized
-    if oversized.any() and not train_oversized:
-        warnings.warn(
-            f"{oversized.sum()} crystals whose primitive cell exceeds max_atoms={X.max_atoms} are left out of "
-            "training: pass train_oversized=True to keep them",
-            stacklevel=4,
-        )
-        usable = usable & ~oversized
-    if not usable.any():
-        raise ValueError(f"none of {len(X)} crystals can be trained on: all are masked or exceed max_atoms")
-    return usable
 
 
 def _only_key(key):

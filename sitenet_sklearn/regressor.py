@@ -13,7 +13,7 @@ from ._validation import Interval, StrOptions, _fit_context, check_target, check
 from .batch import CrystalDataset, SiteBudgetSampler, collate
 from .layers import ACTIVATIONS, NORMALIZATIONS
 from .network import SiteNet
-from .ragged import check_crystals, trainable
+from .usable import check_crystals, trainable
 
 PAPER_BATCH_SIZE = 1200
 MIN_BATCH_SIZE = 128

@@ -6,7 +6,7 @@ Every sublattice has a Minkowski-reduced basis a <= b <= c. For each shape, a sc
 lengths and the angles of that basis, so all triples within these bounds contain every sublattice that good.
 """
 
-import itertools
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,8 @@ from .lattice import short_vectors
 
 TIE = 1e-6
 """Relative difference below which two scores count as equal."""
+
+IDENTITY = np.eye(3, dtype=int)[None]
 
 _PAIR_SIGNS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
 """Signs of (ab, ac, bc) in the squared lengths of the four body diagonals."""
@@ -132,7 +134,7 @@ def best_sublattices(basis, max_index, shape="cubic"):
             ties = score >= score.max(initial=0) * (1 - TIE)
             matrices, triples = matrices[ties], _Triples(*(field[ties] for field in triples))
         if len(matrices):
-            return _distinct(matrices), SHAPES[shape].score(triples).max()
+            return distinct_sublattices(matrices), SHAPES[shape].score(triples).max()
     raise RuntimeError("no sublattice reaches the score of a known one; the basis is not reduced")
 
 
@@ -143,15 +145,15 @@ def _own_score(basis, shape):
 
 def _thresholds(basis, max_index, shape):
     """Scores to try in turn, down to one that a sublattice is known to reach."""
-    multiples = np.array([t for t in itertools.product(range(1, max_index + 1), repeat=2) if t[0] * t[1] <= max_index])
-    multiples = np.column_stack([multiples, max_index // multiples.prod(axis=1)])
+    multiples = _multiples(max_index)
     gram = basis @ basis.T
     squares = multiples**2 * np.diag(gram)
     if shape is Cubic:
         known = (3 * multiples.prod(axis=1) / max_index / squares.sum(axis=1)).max()
     else:
         known = np.sqrt(gram[0, 0])
-    steps = shape.ceiling * np.append(1 - 0.01 * 2.0 ** np.arange(5), 0.84 * 0.8 ** np.arange(1, 30))
+    likely = 1 - 0.4 * max_index**-0.6
+    steps = shape.ceiling * np.append(1 - (1 - likely) * 2.0 ** np.arange(3), likely * 0.8 ** np.arange(2, 30))
     return [*steps[steps > known], known * (1 - TIE)]
 
 
@@ -184,14 +186,32 @@ def _within_index(vectors, i, j, k, max_index):
     return np.stack([i[keep], j[keep], k[keep], index[keep]])
 
 
-def _distinct(matrices):
-    """Keep one right-handed basis of every sublattice: two are the same if each holds the vectors of the other."""
+@lru_cache(maxsize=1000)
+def _multiples(max_index):
+    """List the diagonal supercells (i, j, k) that cannot be lengthened along the third axis."""
+    pairs = np.array([(i, j) for i in range(1, max_index + 1) for j in range(1, max_index // i + 1)])
+    return np.column_stack([pairs, max_index // pairs.prod(axis=1)])
+
+
+def distinct_sublattices(matrices, rotations=IDENTITY):
+    """Keep one of all the sublattices that rotations map onto each other.
+
+    Parameters
+    ----------
+    matrices : ndarray of int, shape (t, 3, 3)
+        Bases of sublattices in rows.
+    rotations : ndarray of int, shape (w, 3, 3), default=IDENTITY
+        A group of rotations of the lattice that act on columns of coefficients.
+
+    Returns
+    -------
+    ndarray of int, shape (u, 3, 3)
+        Right-handed bases, in the order given.
+    """
     index = np.rint(np.linalg.det(matrices)).astype(int)
     matrices, index = matrices * np.sign(index)[:, None, None], np.abs(index)
-    distinct = []
-    while len(matrices):
-        distinct.append(matrices[0])
-        adjugate = np.rint(np.linalg.inv(matrices[0]) * index[0]).astype(int)
-        other = (index != index[0]) | ((matrices @ adjugate) % index[0]).any(axis=(1, 2))
-        matrices, index = matrices[other], index[other]
-    return np.stack(distinct)
+    rotated = np.linalg.inv(matrices @ rotations.transpose(0, 2, 1)[:, None])
+    coefficients = matrices[:, None, None] @ rotated
+    whole = (np.abs(coefficients - np.rint(coefficients)) < TIE).all(axis=(3, 4)).any(axis=1)
+    first_alike = (whole & (index[:, None] == index)).argmax(axis=1)
+    return matrices[np.unique(first_alike)]

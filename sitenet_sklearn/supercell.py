@@ -6,13 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 from .lattice import nearest_image_distances
-from .sublattice import best_sublattices
+from .primitive import crystal_rotations
+from .sublattice import best_sublattices, distinct_sublattices
 
 WRAP = 1e-9
 """Fractional coordinates closer to 0 than this are 0."""
 
 _CORNERS = np.indices((2, 2, 2)).reshape(3, -1).T
 _CACHED = 2**15
+_MANY = 2**16
 
 
 class Supercell(NamedTuple):
@@ -43,7 +45,8 @@ def canonical_supercell(cell, weights, max_atoms, shape="cubic"):
     """Choose the best supercell of at most `max_atoms` sites, whatever cell the crystal was given in.
 
     Sublattices whose scores tie are alike for the lattice but not always for the crystal. Among them the one
-    with the largest `crystal_order` wins, a number that depends on nothing but the crystal.
+    with the largest `crystal_order` wins, a number that depends on nothing but the crystal. (Where that is
+    much work, sublattices that the symmetry of the crystal maps onto each other are first reduced to one.)
 
     Parameters
     ----------
@@ -62,22 +65,28 @@ def canonical_supercell(cell, weights, max_atoms, shape="cubic"):
     """
     max_index = max(1, max_atoms // len(cell.positions))
     matrices, score = best_sublattices(cell.lattice, max_index, shape)
+    if len(matrices) * len(weights) ** 2 * max_index > _MANY:
+        matrices = distinct_sublattices(matrices, crystal_rotations(cell, weights))
     best = (-np.inf, None, None)
     for part in _parts(matrices, len(cell.positions)):
-        for matrix, distances in zip(part, periodic_distances(cell, part), strict=True):
-            best = max(best, (crystal_order(weights, distances), matrix, distances), key=itemgetter(0))
+        distances = periodic_distances(cell, part)
+        order = crystal_order(weights, distances)
+        k = order.argmax()
+        best = max(best, (order[k], part[k], distances[k]), key=itemgetter(0))
     return Supercell(best[1], best[2], score)
 
 
 def crystal_order(weights, distances):
     """Rank supercells of equal score by sum_i w_i (sum_j w_j exp(-d_ij / d))^2.
 
-    d is the mean distance. The sums see every (kind of i, kind of j, d_ij) and hold no trace of the order of
+    d is the mean distance; distances have shape (..., n, n * m), numbers (...). The sums see every (kind of i,
+    kind of j, d_ij) and hold no trace of the order of
     sites, of the origin or of the axes.
     """
-    images = distances.shape[1] // len(weights)
-    field = np.exp(-distances / distances.mean()) @ np.repeat(weights, images)
-    return weights @ field**2
+    images = distances.shape[-1] // len(weights)
+    mean = distances.mean(axis=(-2, -1), keepdims=True)
+    scaled = distances / np.where(mean > 0, mean, 1)  # a single site is at distance 0 from itself
+    return (np.exp(-scaled) @ np.repeat(weights, images)) ** 2 @ weights
 
 
 def periodic_distances(cell, matrices):

@@ -182,6 +182,11 @@ def test_supercell_is_the_one_that_is_featurized(crystals, name, tmp_path):
     chosen.structure.to(filename=str(tmp_path / "supercell.cif"))
 
 
+def test_single_site_alone_is_a_crystal(crystals):
+    X = SupercellFeaturizer(max_atoms=1).transform([crystals["Po"]])
+    np.testing.assert_array_equal(X[0].pair_distance, [0])
+
+
 def test_supercell_refuses_what_cannot_be_featurized():
     with pytest.raises(CrystalError, match="disordered"):
         SupercellFeaturizer().supercell(DISORDERED)

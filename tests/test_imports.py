@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sitenet_sklearn"
 LAYERS = [
     {"_validation", "elements", "structures"},
     {"lattice", "oxidation", "primitive", "sublattice", "supercell", "compression"},
-    {"crystal", "featurize", "featurizer", "ragged"},
+    {"crystal", "featurize", "featurizer", "filtering", "ragged", "store", "streaming", "usable"},
     {"batch", "layers", "attention", "network"},
     {"_training", "regressor"},
     {"_reference", "datasets"},
@@ -85,7 +85,7 @@ def test_import_loads_no_optional_package():
 @pytest.mark.parametrize("module", modules())
 def test_files_and_bodies_stay_short(module):
     text = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
-    assert text.count("\n") <= 370
+    assert text.count("\n") <= 360
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef) and node.name != "__init__":
             first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]

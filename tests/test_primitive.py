@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from redescribe import redescribe
 
-from sitenet_sklearn.primitive import find_primitive
+from sitenet_sklearn.primitive import crystal_rotations, find_primitive, may_repeat
 
 
 def primitive(structure, symprec=0.01):
@@ -51,6 +51,21 @@ def test_kinds_keep_sites_apart(crystals):
     doubled = crystals["Po"] * [1, 1, 2]
     cell = find_primitive(doubled.lattice.matrix, doubled.cart_coords, np.array([0, 1]), 0.01)
     assert len(cell.positions) == 2
+
+
+def test_a_quick_look_never_misses_a_translation(structures):
+    for structure in structures:
+        for cell in (structure, structure * [1, 2, 1]):
+            kinds = np.array(cell.atomic_numbers)
+            smaller = len(cell.get_primitive_structure(tolerance=0.01)) < len(cell)
+            assert may_repeat(cell.lattice.matrix, cell.frac_coords, kinds, 0.02) or not smaller
+
+
+def test_rotations_are_those_of_the_space_group(crystals):
+    for name, order in (("NaCl", 48), ("graphite", 24), ("triclinic", 1)):
+        cell = primitive(crystals[name])
+        kinds = np.array(crystals[name].atomic_numbers)[cell.origin]
+        assert len(crystal_rotations(cell, kinds)) == order
 
 
 def test_overlapping_sites_are_refused(crystals):

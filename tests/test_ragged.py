@@ -10,7 +10,6 @@ from sklearn.utils.validation import _num_samples
 
 from sitenet_sklearn import RaggedCrystals
 from sitenet_sklearn.crystal import Crystal
-from sitenet_sklearn.ragged import check_crystals
 
 
 def same(a, b):
@@ -164,11 +163,3 @@ def test_from_distances_makes_the_documented_record(compress):
 def test_from_distances_refuses_what_does_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         RaggedCrystals.from_distances(*arguments)
-
-
-def test_check_crystals_names_the_featurizer(featurized):
-    check_crystals(featurized, object())
-    with pytest.raises(TypeError, match="expects RaggedCrystals, got list: put a SupercellFeaturizer before it"):
-        check_crystals([1, 2], object())
-    with pytest.raises(ValueError, match="at least one crystal, got an empty RaggedCrystals"):
-        check_crystals(featurized[:0], object())

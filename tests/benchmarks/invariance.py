@@ -1,0 +1,88 @@
+"""How often a prediction depends on the description of a crystal.
+
+    python tests/benchmarks/invariance.py
+
+Every crystal is described anew by a random unimodular change of cell, a shift, a rotation or reflection and a
+permutation of its sites; by its conventional cell; and by a random supercell of itself. The same random network predicts
+all of them. A row for every data set, shape and size: crystals, share changed by more than 1e-4, largest change, and the
+crystals that changed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from crystals import samples
+
+from sitenet_sklearn import SupercellFeaturizer
+from sitenet_sklearn.batch import SiteBudgetSampler, collate
+from sitenet_sklearn.network import SiteNet
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from redescribe import redescribe
+
+TOLERANCE = 1e-4
+
+
+def random_supercell(rng):
+    """Integer matrix of determinant 2 to 4."""
+    while True:
+        matrix = rng.integers(-1, 3, size=(3, 3))
+        if 2 <= np.linalg.det(matrix) <= 4.5:
+            return matrix
+
+
+def descriptions(structure, rng):
+    """Other descriptions of a crystal, by name."""
+    conventional = structure.to_conventional() if len(structure) <= 50 else structure
+    yield "cell", redescribe(structure, rng)
+    yield "conventional", redescribe(conventional, rng)
+    yield "supercell", redescribe(structure, rng, random_supercell(rng))
+
+
+def predict(network, X):
+    """Predictions of a network, before any clamp."""
+    with torch.inference_mode():
+        batches = SiteBudgetSampler(X.primitive_sizes, 200)
+        return torch.cat([network.raw(collate(X[rows])) for rows in batches]).numpy()
+
+
+def measure(structures, max_atoms, shape):
+    """Largest change of the prediction of every crystal, and the description that made it."""
+    rng = np.random.default_rng(0)
+    featurizer = SupercellFeaturizer(max_atoms=max_atoms, shape=shape, n_jobs=2)
+    X = featurizer.transform(structures)
+    torch.manual_seed(0)
+    network = SiteNet(clamp=False).eval()
+    network.standardize([collate(X[rows]) for rows in SiteBudgetSampler(X.primitive_sizes, 200)], torch.zeros(1))
+    expected = predict(network, X)
+    described = [dict(descriptions(structure, rng)) for structure in structures]
+    change = {}
+    for name in described[0]:
+        other = featurizer.transform([d[name] for d in described])
+        change[name] = np.abs(predict(network, other) - expected)
+    return change, expected.std()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n-matbench", type=int, default=1000)
+    parser.add_argument("--n-dielectric", type=int, default=1056)
+    parser.add_argument("--max-atoms", type=int, nargs="+", default=[50, 100, 500])
+    parser.add_argument("--shape", nargs="+", default=["cubic", "compact"])
+    options = parser.parse_args()
+    for name, structures in samples(options.n_matbench):
+        structures = structures[: options.n_dielectric] if name == "dielectric" else structures
+        for shape in options.shape:
+            for max_atoms in options.max_atoms:
+                change, spread = measure(structures, max_atoms, shape)
+                for description, values in change.items():
+                    changed = np.flatnonzero(values > TOLERANCE)
+                    formulas = [f"{structures[k].composition.reduced_formula} {values[k]:.1e}" for k in changed[:8]]
+                    print(
+                        f"{name} {shape} {max_atoms} atoms, {description}: {len(changed)} of {len(values)} changed, "
+                        f"largest {values.max():.1e} (predictions spread {spread:.2f}) {formulas}",
+                        flush=True,
+                    )

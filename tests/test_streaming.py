@@ -1,0 +1,104 @@
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from sitenet_sklearn import SupercellFeaturizer
+from sitenet_sklearn.streaming import content_of, featurize_to_store
+from sitenet_sklearn.structures import FeaturizationError
+
+FEATURIZER = SupercellFeaturizer(max_atoms=50)
+DISORDERED = Structure(Lattice.cubic(4.0), [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]])
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_store_holds_what_transform_gives(structures, featurized, tmp_path):
+    stored = featurize_to_store(FEATURIZER, iter(structures), tmp_path / "store", chunk_size=7)
+    for name in featurized[0]._fields:
+        np.testing.assert_array_equal(stored.field(name), featurized.field(name))
+    assert stored.metadata == featurized.metadata
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_interrupted_work_goes_on_where_it_was(structures, tmp_path, monkeypatch):
+    featurize_to_store(FEATURIZER, structures, tmp_path / "whole", chunk_size=8)
+
+    def crystals():
+        yield from structures[:20]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        featurize_to_store(FEATURIZER, crystals(), tmp_path / "store", chunk_size=8)
+    assert not (tmp_path / "store").exists()
+    done = []
+    run = SupercellFeaturizer._run
+    monkeypatch.setattr(SupercellFeaturizer, "_run", lambda self, i, p: done.append(len(i)) or run(self, i, p))
+    featurize_to_store(FEATURIZER, structures, tmp_path / "store", chunk_size=8)
+    assert sum(done) == 24
+    assert files_of(tmp_path / "store") == files_of(tmp_path / "whole")
+
+
+def test_killed_process_loses_nothing(tmp_path):
+    code = (
+        "import sys; from sitenet_sklearn import SupercellFeaturizer\n"
+        "from sitenet_sklearn.datasets import load_dielectric\n"
+        "from sitenet_sklearn.streaming import featurize_to_store\n"
+        "crystals = load_dielectric().data[:300]\n"
+        "featurize_to_store(SupercellFeaturizer(max_atoms=100), crystals, sys.argv[1], chunk_size=10)"
+    )
+    command = [sys.executable, "-c", code]
+    subprocess.run([*command, tmp_path / "whole"], check=True)
+    with subprocess.Popen([*command, tmp_path / "store"]) as process:
+        while len(list((tmp_path).glob("store.partial/0*"))) < 3:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "store").exists()
+    subprocess.run([*command, tmp_path / "store"], check=True)
+    assert files_of(tmp_path / "store") == files_of(tmp_path / "whole")
+
+
+def test_other_parameters_or_crystals_share_no_chunks(structures, tmp_path):
+    def broken():
+        yield from structures[:10]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        featurize_to_store(SupercellFeaturizer(max_atoms=20), broken(), tmp_path / "store", chunk_size=10)
+    stored = featurize_to_store(FEATURIZER, structures[:10], tmp_path / "store", chunk_size=10)
+    assert stored.max_atoms == 50
+
+
+def test_all_failures_are_listed_with_their_index_in_the_whole(structures, tmp_path):
+    X = [*structures[:12], DISORDERED, *structures[12:20], DISORDERED]
+    with pytest.raises(FeaturizationError) as caught:
+        featurize_to_store(FEATURIZER, X, tmp_path / "store", chunk_size=5)
+    assert [failure.index for failure in caught.value.failures] == [12, 21]
+    masking = SupercellFeaturizer(max_atoms=50, on_error="mask")
+    with pytest.warns(UserWarning, match="masked: 2 of the crystals"):
+        stored = featurize_to_store(masking, X, tmp_path / "masked", chunk_size=5)
+    np.testing.assert_array_equal(np.flatnonzero(~stored.valid), [12, 21])
+
+
+def test_existing_folder_and_no_crystals_are_refused(structures, tmp_path):
+    with pytest.raises(FileExistsError, match=r"open it with RaggedCrystals\.open, or remove it"):
+        featurize_to_store(FEATURIZER, structures, tmp_path)
+    with pytest.raises(ValueError, match="at least one crystal is expected, got none"):
+        featurize_to_store(FEATURIZER, [], tmp_path / "store")
+
+
+def test_content_of_a_crystal_is_that_of_its_copies(structures):
+    structure = structures[0]
+    before = content_of(structure)
+    structure.distance_matrix  # noqa: B018
+    assert content_of(structure.copy()) == content_of(structure.as_dict()) == content_of(structure) == before
+    moved = structure.copy()
+    moved.translate_sites([0], [0, 0, 0.001], frac_coords=False)
+    assert content_of(moved) != before
+    assert content_of("no.cif") == b"no such file"

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from pymatgen.core import Structure
 
+from .cache import CrystalCache
 from .crystal import make_crystal
 from .oxidation import given_oxidation_states, guess_oxidation_states
 from .primitive import find_primitive
@@ -66,6 +67,43 @@ def featurize(item, parameters):
         compressed=parameters["compress"],
         tol=parameters["tol"],
     )
+
+
+def featurize_chunk(items, parameters, cache):
+    """Featurize some crystals; where one fails, its record is the reason as text.
+
+    Parameters
+    ----------
+    items : list of crystals
+        In any form that `as_structure` takes.
+    parameters : dict
+        As in `featurize`.
+    cache : path-like or None
+        File of a `CrystalCache`.
+
+    Returns
+    -------
+    list of (Crystal or str)
+    """
+    if cache is None:
+        return [_featurize_or_say_why(item, parameters) for item in items]
+    cache = CrystalCache(cache, parameters)
+    records = cache.get(items)
+    missing = [k for k, record in enumerate(records) if record is None]
+    for k in missing:
+        records[k] = _featurize_or_say_why(items[k], parameters)
+    new = [k for k in missing if not isinstance(records[k], str)]
+    cache.put([items[k] for k in new], [records[k] for k in new])
+    return records
+
+
+def _featurize_or_say_why(item, parameters):
+    try:
+        return featurize(item, parameters)
+    except CrystalError as error:
+        return str(error)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # one odd crystal must not lose the others
+        return f"unexpected {type(error).__name__}: {error}"
 
 
 def choose_supercell(item, parameters):

@@ -1,5 +1,6 @@
 """`SupercellFeaturizer`: pymatgen Structures in, `RaggedCrystals` out."""
 
+import os
 import warnings
 from numbers import Integral, Real
 
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 from ._validation import Interval, StrOptions, _fit_context
 from .crystal import INTERACTION_FEATURES, PAIR_FEATURES, SITE_FEATURES, empty_crystal
 from .elements import elemental_table
-from .featurize import choose_supercell, featurize
+from .featurize import choose_supercell, featurize_chunk
 from .ragged import RaggedCrystals
 from .structures import (
     CrystalError,
@@ -68,6 +69,9 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     on_error : {"raise", "mask"}, default="raise"
         What to do with crystals that cannot be featurized: "raise" one error that lists them all, or "mask"
         them: keep an empty row each, see `RaggedCrystals.valid`, with a warning that lists them.
+    cache : path-like, default=None
+        File that remembers the records of crystals between calls and processes; None for none. Only what is
+        missing is computed, see `sitenet_sklearn.cache`.
     n_jobs : int, default=None
         Number of parallel jobs of joblib; None means 1 unless a joblib context says otherwise.
     verbose : int, default=0
@@ -110,6 +114,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         "symprec": [Interval(Real, 0, None, closed="neither")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "on_error": [StrOptions({"raise", "mask"})],
+        "cache": [str, os.PathLike, None],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
@@ -126,6 +131,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         symprec=0.01,
         tol=0.0001,
         on_error="raise",
+        cache=None,
         n_jobs=None,
         verbose=0,
     ):
@@ -138,6 +144,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         self.symprec = symprec
         self.tol = tol
         self.on_error = on_error
+        self.cache = cache
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -205,7 +212,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             Those crystals and why.
         """
         items, names = list_crystals(X, type(self).__name__)
-        parameters = self._parameters()
+        parameters = self.record_parameters()
         if self.on_error == "raise" and any(map(_refused_at_once, items)):
             parameters["max_atoms"] = 1  # the call will fail: find all that is wrong without the long work
         records = self._run(items, parameters)
@@ -255,9 +262,10 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         (30, 'Cs30 Cl30')
         """
         self._validate_params()
-        return choose_supercell(crystal, self._parameters())
+        return choose_supercell(crystal, self.record_parameters())
 
-    def _parameters(self):
+    def record_parameters(self):
+        """Return the parameters that the record of a crystal depends on, as a dict."""
         names = ("max_atoms", "shape", "compress", "site_features", "oxidation_states", "symprec", "tol")
         return {name: getattr(self, name) for name in names}
 
@@ -271,7 +279,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         """Featurize chunks of crystals in parallel; where one fails, its record is the reason as text."""
         chunks = [items[chunk] for chunk in gen_batches(len(items), _CHUNK)]
         jobs = Parallel(n_jobs=self.n_jobs, return_as="generator")(
-            delayed(_featurize_chunk)(chunk, parameters) for chunk in chunks
+            delayed(featurize_chunk)(chunk, parameters, self.cache) for chunk in chunks
         )
         records = []
         with tqdm(total=len(items), desc="featurize", unit="crystal", disable=not self.verbose) as bar:
@@ -315,16 +323,6 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _featurize_chunk(items, parameters):
-    records = []
-    for item in items:
-        try:
-            records.append(featurize(item, parameters))
-        except CrystalError as error:
-            records.append(str(error))
-    return records
 
 
 def _refused_at_once(item):

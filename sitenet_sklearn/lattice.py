@@ -7,6 +7,14 @@ import spglib
 from pymatgen.core import Lattice
 from spglib.error import SpglibError
 
+from .structures import CrystalError
+
+_SMALL = np.array([c for c in itertools.product((-2, -1, 0, 1, 2), repeat=3) if c > (0, 0, 0)])
+"""(62, 3) Coefficients among which the shortest vectors of an LLL-reduced basis lie."""
+
+MAX_GRID = 50_000
+"""Most combinations of basis vectors that are looked at in one search."""
+
 _NEIGHBOURS = np.array([c for c in itertools.product((-1, 0, 1), repeat=3) if c > (0, 0, 0)])
 """(13, 3) One of each pair +c, -c of the 26 cells around a cell."""
 
@@ -34,9 +42,20 @@ def reduce_basis(lattice):
     """
     reduced = or_none(spglib.niggli_reduce, lattice)
     if reduced is None:
-        reduced = spglib.niggli_reduce(Lattice(lattice).get_lll_reduced_lattice().matrix)
+        reduced = _shortest_three(Lattice(lattice).get_lll_reduced_lattice().matrix)
     reduced = reduced[np.argsort(np.linalg.norm(reduced, axis=1), kind="stable")]
     return reduced if np.linalg.det(reduced) > 0 else -reduced
+
+
+def _shortest_three(basis):
+    """Pick the three shortest vectors that span a lattice among small combinations of an LLL-reduced basis."""
+    vectors = _SMALL @ basis
+    order = np.argsort(np.einsum("va,va->v", vectors, vectors), kind="stable")
+    vectors, coefficients = vectors[order], _SMALL[order]
+    second = np.flatnonzero(np.cross(coefficients[0], coefficients).any(axis=1))[0]
+    normal = np.cross(coefficients[0], coefficients[second])
+    third = np.flatnonzero(np.abs(coefficients @ normal) == 1)[0]
+    return vectors[[0, second, third]]
 
 
 def or_none(function, *args, **kwargs):
@@ -61,8 +80,17 @@ def short_vectors(basis, shortest, longest):
     -------
     ndarray of int, shape (v, 3)
         Coefficients in `basis`, in ascending order of length.
+
+    Raises
+    ------
+    CrystalError
+        If the basis is so elongated that there are too many.
     """
-    bounds = np.floor(longest * np.linalg.norm(np.linalg.inv(basis), axis=0) + 1e-9).astype(int)
+    reciprocal = np.linalg.norm(np.linalg.inv(basis), axis=0)
+    bounds = np.floor(longest * reciprocal + 1e-9).astype(int)
+    if np.prod(2.0 * bounds + 1) > MAX_GRID:
+        lengths = np.linalg.norm(basis, axis=1)
+        raise CrystalError(f"the primitive cell is too elongated, its shortest vectors are as {lengths / lengths[0]}")
     grid = np.indices((bounds[0] + 1, *(2 * bounds[1:] + 1))).reshape(3, -1).T
     grid[:, 1:] -= bounds[1:]
     grid = grid[grid @ np.array([4 * bounds[1] * bounds[2] + 4 * max(bounds) + 1, 2 * bounds[2] + 1, 1]) > 0]

@@ -8,6 +8,8 @@ import spglib
 from .lattice import or_none, reduce_basis
 from .structures import CrystalError
 
+_FEW = 16
+
 
 class PrimitiveCell(NamedTuple):
     """One primitive cell in P1: n sites and the lattice that repeats them.
@@ -90,6 +92,8 @@ def may_repeat(basis, fractional, kinds, tol):
     if np.gcd.reduce(counts) == 1:  # a translation would repeat every kind
         return False
     rarest = np.flatnonzero(kinds == np.unique(kinds)[counts.argmin()])
+    if len(rarest) > _FEW:
+        return True
     for other in rarest[1:]:
         gaps = fractional[:, None] + (fractional[other] - fractional[rarest[0]]) - fractional
         close = np.linalg.norm((gaps - np.rint(gaps)) @ basis, axis=-1) < tol

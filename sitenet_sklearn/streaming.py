@@ -1,17 +1,14 @@
 """Featurize more crystals than memory holds: straight to disk, chunk by chunk, resumable."""
 
-import hashlib
-import json
 import shutil
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from tqdm.auto import tqdm
 
+from .cache import fingerprint
 from .ragged import RaggedCrystals
-from .store import SCHEMA, concatenate_stores
-from .structures import CrystalError, as_structure
+from .store import concatenate_stores
 
 
 def featurize_to_store(featurizer, X, path, *, chunk_size=1024):
@@ -47,10 +44,11 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024):
     if path.exists():
         raise FileExistsError(f"{path} exists: open it with RaggedCrystals.open, or remove it")
     partial = path.with_name(f"{path.name}.partial")
+    parameters = featurizer.record_parameters() | {"on_error": featurizer.on_error}
     folders, failures, crystals, start = [], [], iter(X), 0
     with tqdm(desc="featurize", unit="crystal", disable=not featurizer.verbose) as bar:
         while chunk := list(islice(crystals, chunk_size)):
-            folders.append(partial / f"{len(folders):06d}-{_fingerprint(featurizer, chunk)}")
+            folders.append(partial / f"{len(folders):06d}-{fingerprint(parameters, chunk).hexdigest()[:16]}")
             if not folders[-1].exists():
                 featurized, failed = featurizer.transform_with_failures(chunk, start)
                 failures += failed
@@ -64,35 +62,3 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024):
     concatenate_stores(path, [RaggedCrystals.open(folder).stored() for folder in folders])
     shutil.rmtree(partial)
     return RaggedCrystals.open(path)
-
-
-def _fingerprint(featurizer, chunk):
-    """Short name for the content of a chunk and all that its record depends on."""
-    digest = hashlib.sha256(SCHEMA.encode())
-    parameters = {name: value for name, value in featurizer.get_params().items() if name not in ("n_jobs", "verbose")}
-    digest.update(json.dumps(parameters, sort_keys=True, default=str).encode())
-    for item in chunk:
-        digest.update(content_of(item))
-    return digest.hexdigest()[:16]
-
-
-def content_of(item):
-    """Lattice, positions and species of a crystal as bytes, or the reason why it cannot be read.
-
-    Parameters
-    ----------
-    item : pymatgen Structure, path, dict or ASE Atoms
-        A crystal.
-
-    Returns
-    -------
-    bytes
-        Equal for copies of a crystal, whatever was computed with them.
-    """
-    try:
-        structure = as_structure(item)
-    except CrystalError as error:
-        return str(error).encode()
-    species = " ".join(map(str, structure.species_and_occu))
-    numbers = np.vstack([structure.lattice.matrix, structure.frac_coords]).round(8) + 0.0
-    return species.encode() + numbers.tobytes()

@@ -115,6 +115,7 @@ def test_wrong_target_is_refused_before_featurization(crystals, monkeypatch):
         {"tol": -1},
         {"n_jobs": "all"},
         {"on_error": "ignore"},
+        {"cache": 7},
         {"oxidation_states": "maybe"},
         {"site_features": "Number"},
     ],

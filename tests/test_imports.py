@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sitenet_sklearn"
 LAYERS = [
     {"_validation", "elements", "structures"},
     {"lattice", "oxidation", "primitive", "sublattice", "supercell", "compression"},
-    {"crystal", "featurize", "featurizer", "filtering", "ragged", "store", "streaming", "usable"},
+    {"cache", "crystal", "featurize", "featurizer", "filtering", "ragged", "store", "streaming", "usable"},
     {"batch", "layers", "attention", "network"},
     {"_training", "regressor"},
     {"_reference", "datasets"},

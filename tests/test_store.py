@@ -103,5 +103,5 @@ def test_damage_is_found(store, damage, verify, message):
 
 
 def test_missing_folder_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
         RaggedCrystals.open(tmp_path / "nowhere")

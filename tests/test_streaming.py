@@ -8,7 +8,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.streaming import content_of, featurize_to_store
+from sitenet_sklearn.streaming import featurize_to_store
 from sitenet_sklearn.structures import FeaturizationError
 
 FEATURIZER = SupercellFeaturizer(max_atoms=50)
@@ -91,14 +91,3 @@ def test_existing_folder_and_no_crystals_are_refused(structures, tmp_path):
         featurize_to_store(FEATURIZER, structures, tmp_path)
     with pytest.raises(ValueError, match="at least one crystal is expected, got none"):
         featurize_to_store(FEATURIZER, [], tmp_path / "store")
-
-
-def test_content_of_a_crystal_is_that_of_its_copies(structures):
-    structure = structures[0]
-    before = content_of(structure)
-    structure.distance_matrix  # noqa: B018
-    assert content_of(structure.copy()) == content_of(structure.as_dict()) == content_of(structure) == before
-    moved = structure.copy()
-    moved.translate_sites([0], [0, 0, 0.001], frac_coords=False)
-    assert content_of(moved) != before
-    assert content_of("no.cif") == b"no such file"

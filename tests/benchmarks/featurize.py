@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python tests/benchmarks/featurize.py
 
 A row for every data set, shape and size: crystals per second; share of `max_atoms` reached; effective cubic edge;
-radius of the largest sphere that the minimum-image convention represents, in angstrom; pairs before / after compression.
+radius of the largest sphere that the minimum-image convention represents, in angstrom; pairs before / after
+compression.
 """
 
 import argparse

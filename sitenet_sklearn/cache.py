@@ -1,0 +1,131 @@
+"""A file that remembers the records of crystals, safe for several processes at once."""
+
+import hashlib
+import io
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from .crystal import Crystal
+from .store import SCHEMA
+from .structures import CrystalError, as_structure
+
+WAIT = 60.0
+"""Seconds to wait for another process that writes."""
+
+
+class CrystalCache:
+    """Records of crystals by content, in one SQLite file.
+
+    The key of a record is a hash of the lattice, positions and species of the crystal (to 1e-8) and of every
+    parameter that matters, so copies of a crystal share a record and a change of parameters never meets an old one.
+
+    Parameters
+    ----------
+    path : path-like
+        File, made if missing.
+    parameters : dict
+        What records depend on beside the crystal, as JSON takes it.
+
+    Raises
+    ------
+    RuntimeError
+        If the file is no cache or damaged.
+    """
+
+    def __init__(self, path, parameters):
+        self.path = Path(path)
+        self.parameters = parameters
+        self._run("CREATE TABLE IF NOT EXISTS crystals (key BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID")
+
+    def get(self, items):
+        """Look up crystals.
+
+        Parameters
+        ----------
+        items : list of crystals
+            In any form that `SupercellFeaturizer` takes.
+
+        Returns
+        -------
+        list of (Crystal or None)
+            None where a record is missing.
+        """
+        rows = [self._run("SELECT record FROM crystals WHERE key = ?", (self.key(item),)) for item in items]
+        return [_decode(row[0][0]) if row else None for row in rows]
+
+    def put(self, items, records):
+        """Remember the records of crystals, all of them or none."""
+        rows = [(self.key(item), _encode(record)) for item, record in zip(items, records, strict=True)]
+        self._run("INSERT OR IGNORE INTO crystals VALUES (?, ?)", rows, many=True)
+
+    def key(self, item):
+        """Hash of a crystal and the parameters: bytes."""
+        return fingerprint(self.parameters, [item]).digest()
+
+    def _run(self, statement, values=(), *, many=False):
+        try:
+            with closing(sqlite3.connect(self.path, timeout=WAIT)) as connection, connection:
+                cursor = connection.executemany(statement, values) if many else connection.execute(statement, values)
+                return cursor.fetchall()
+        except sqlite3.DatabaseError as error:
+            raise RuntimeError(f"{self.path} is no usable cache of crystals ({error}): remove it") from error
+
+
+def fingerprint(parameters, items):
+    """Hash the content of crystals and all that their records depend on.
+
+    Parameters
+    ----------
+    parameters : dict
+        Parameters of the featurizer that matter.
+    items : list of crystals
+        In any form that `SupercellFeaturizer` takes.
+
+    Returns
+    -------
+    hash object
+        Of SHA-256; equal for copies of the crystals.
+    """
+    digest = hashlib.sha256(SCHEMA.encode())
+    digest.update(json.dumps(parameters, sort_keys=True, default=list).encode())
+    for item in items:
+        digest.update(content_of(item))
+    return digest
+
+
+def content_of(item):
+    """Lattice, positions and species of a crystal as bytes, or the reason why it cannot be read.
+
+    Parameters
+    ----------
+    item : pymatgen Structure, path, dict or ASE Atoms
+        A crystal.
+
+    Returns
+    -------
+    bytes
+        Equal for copies of a crystal, whatever was computed with them.
+    """
+    try:
+        structure = as_structure(item)
+    except CrystalError as error:
+        return str(error).encode()
+    species = " ".join(map(str, structure.species_and_occu))
+    numbers = np.vstack([structure.lattice.matrix, structure.frac_coords]).round(8) + 0.0
+    return species.encode() + numbers.tobytes()
+
+
+def _encode(crystal):
+    buffer = io.BytesIO()
+    for array in crystal:
+        np.lib.format.write_array(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _decode(record):
+    buffer = io.BytesIO(record)
+    return Crystal(*(np.lib.format.read_array(buffer, allow_pickle=False) for _ in Crystal._fields))

@@ -1,6 +1,7 @@
 """Featurize more crystals than memory holds: straight to disk, chunk by chunk, resumable."""
 
 import shutil
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024):
                 featurized, failed = featurizer.transform_with_failures(chunk, start)
                 failures += failed
                 if not failed or featurizer.on_error == "mask":
-                    featurized.save(folders[-1])
+                    with suppress(FileExistsError):  # another process on the same work was first
+                        featurized.save(folders[-1])
             start += len(chunk)
             bar.update(len(chunk))
     if not folders:

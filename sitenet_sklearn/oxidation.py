@@ -1,9 +1,11 @@
 """Oxidation states of the sites of a crystal, as given or guessed from its composition."""
 
 from functools import lru_cache
+from math import comb
 
-MAX_GUESSED_SITES = 60
-"""Larger formula units are not guessed: the number of combinations grows with the number of sites."""
+MAX_COMBINATIONS = 100_000
+"""Formulas with more combinations of oxidation states are not guessed: a limit of about a second for one crystal,
+counted in work so that the same crystal gets the same guess on every machine."""
 
 
 def given_oxidation_states(structure):
@@ -47,7 +49,9 @@ def _guess(formula):
     from pymatgen.core import Composition
 
     composition = Composition(formula)
-    if composition.num_atoms > MAX_GUESSED_SITES:
+    states = [element.icsd_oxidation_states or element.oxidation_states for element in composition]
+    amounts = [int(amount) for amount in composition.values()]
+    if sum(comb(n + len(s) - 1, n) for n, s in zip(amounts, states, strict=True)) > MAX_COMBINATIONS:
         return {}
     guesses = composition.oxi_state_guesses()
     return {symbol: float(state) for symbol, state in guesses[0].items()} if guesses else {}

@@ -57,13 +57,12 @@ def test_documented_defaults_are_those_of_the_signature(thing):
             assert eval(stated[1], NAMES) == parameter.default, name  # noqa: S307
 
 
-def test_python_blocks_of_the_readme_run(monkeypatch, tmp_path, structures, band_gaps):
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+def test_python_blocks_run(monkeypatch, tmp_path, structures, band_gaps, page):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets, "load_dielectric", lambda **_: (structures, band_gaps))
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})  # noqa: S102
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(block, page.name, "exec"), {})  # noqa: S102
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)

@@ -79,9 +79,8 @@ def canonical_supercell(cell, weights, max_atoms, shape="cubic"):
 def crystal_order(weights, distances):
     """Rank supercells of equal score by sum_i w_i (sum_j w_j exp(-d_ij / d))^2.
 
-    d is the mean distance; distances have shape (..., n, n * m), numbers (...). The sums see every (kind of i,
-    kind of j, d_ij) and hold no trace of the order of
-    sites, of the origin or of the axes.
+    d is the mean distance; distances have shape (..., n, n * m), the result (...). The sums see every (kind of i,
+    kind of j, d_ij) and hold no trace of the order of sites, of the origin or of the axes.
     """
     images = distances.shape[-1] // len(weights)
     mean = distances.mean(axis=(-2, -1), keepdims=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sitenet_sklearn.elements import PAPER_PROPERTIES, elemental_table
+from sitenet_sklearn.elements import PAPER_PROPERTIES, elemental_property_names, elemental_table
 
 
 def test_values_are_those_of_the_reference(parity):
@@ -15,6 +15,13 @@ def test_no_element_misses_a_value():
     table = elemental_table()
     assert table.shape == (119, len(PAPER_PROPERTIES))
     assert np.isfinite(table).all()
+
+
+def test_no_property_misses_a_value_or_is_a_list():
+    names = elemental_property_names()
+    assert {"MendeleevNumber", "CovalentRadius", "NValence"} <= set(names)
+    assert "OxidationStates" not in names
+    assert np.isfinite(elemental_table(names)).all()
 
 
 def test_missing_values_are_means_over_the_elements_that_have_one():

@@ -12,8 +12,8 @@ from .structures import CrystalError
 _SMALL = np.array([c for c in itertools.product((-2, -1, 0, 1, 2), repeat=3) if c > (0, 0, 0)])
 """(62, 3) Coefficients among which the shortest vectors of an LLL-reduced basis lie."""
 
-MAX_GRID = 50_000
-"""Most combinations of basis vectors that are looked at in one search."""
+MAX_VECTORS = 5000
+"""Most lattice vectors that are combined in one search."""
 
 _NEIGHBOURS = np.array([c for c in itertools.product((-1, 0, 1), repeat=3) if c > (0, 0, 0)])
 """(13, 3) One of each pair +c, -c of the 26 cells around a cell."""
@@ -88,15 +88,22 @@ def short_vectors(basis, shortest, longest):
     """
     reciprocal = np.linalg.norm(np.linalg.inv(basis), axis=0)
     bounds = np.floor(longest * reciprocal + 1e-9).astype(int)
-    if np.prod(2.0 * bounds + 1) > MAX_GRID:
-        lengths = np.linalg.norm(basis, axis=1)
-        raise CrystalError(f"the primitive cell is too elongated, its shortest vectors are as {lengths / lengths[0]}")
+    if np.prod(2.0 * bounds + 1) > 40 * MAX_VECTORS:
+        _refuse_elongated(basis)
     grid = np.indices((bounds[0] + 1, *(2 * bounds[1:] + 1))).reshape(3, -1).T
     grid[:, 1:] -= bounds[1:]
     grid = grid[grid @ np.array([4 * bounds[1] * bounds[2] + 4 * max(bounds) + 1, 2 * bounds[2] + 1, 1]) > 0]
     lengths = np.linalg.norm(grid @ basis, axis=1)
     order = np.argsort(lengths, kind="stable")
-    return grid[order[(lengths[order] >= shortest) & (lengths[order] <= longest)]]
+    found = grid[order[(lengths[order] >= shortest) & (lengths[order] <= longest)]]
+    if len(found) > MAX_VECTORS:
+        _refuse_elongated(basis)
+    return found
+
+
+def _refuse_elongated(basis):
+    proportions = " : ".join(f"{length:.3g}" for length in np.linalg.norm(basis, axis=1))
+    raise CrystalError(f"the primitive cell is too elongated to be searched for a supercell ({proportions})")
 
 
 def nearest_image_distances(displacements, basis):

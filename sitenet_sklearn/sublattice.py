@@ -47,9 +47,9 @@ class Cubic:
         return 2 / score**0.5 * np.cos([2 * np.pi / 3 - third, third])
 
     @staticmethod
-    def short_pair(a2, b2, score):
-        """Whether two vectors can be the shorter two of a basis with this score."""
-        return a2 + 2 * b2 <= 3 / score
+    def short_pair(a2, b2, c2, score):
+        """Whether two vectors can be the shorter two of a basis with this score, the third at least c long."""
+        return a2 + b2 + c2 <= 3 / score
 
     @staticmethod
     def compatible(a2, b2, ab, score):
@@ -79,9 +79,9 @@ class Compact:
         return score, 2**0.5 / score**2
 
     @staticmethod
-    def short_pair(a2, b2, score):  # noqa: ARG004
-        """Whether two vectors can be the shorter two of a basis with this score."""
-        return a2 * b2**2 <= 2 * (1 + 10 * TIE)
+    def short_pair(a2, b2, c2, score):  # noqa: ARG004
+        """Whether two vectors can be the shorter two of a basis with this score, the third at least c long."""
+        return a2 * b2 * c2 <= 2 * (1 + 10 * TIE)
 
     @staticmethod
     def compatible(a2, b2, ab, score):  # noqa: ARG004
@@ -153,7 +153,9 @@ def _thresholds(basis, max_index, shape):
     else:
         known = np.sqrt(gram[0, 0])
     likely = 1 - 0.4 * max_index**-0.6
-    steps = shape.ceiling * np.append(1 - (1 - likely) * 2.0 ** np.arange(3), likely * 0.8 ** np.arange(2, 30))
+    steps = shape.ceiling * np.append(
+        1 - (1 - likely) * 2.0 ** np.arange(2), (2 * likely - 1) * 0.85 ** np.arange(1, 40)
+    )
     return [*steps[steps > known], known * (1 - TIE)]
 
 
@@ -164,7 +166,9 @@ def _good_triples(basis, max_index, shape, threshold):
     gram = (vectors @ basis) @ (vectors @ basis).T
     squares = np.diag(gram)
     compatible = np.triu(shape.compatible(squares[:, None], squares, gram, threshold * (1 - TIE)), 1)
-    firsts, seconds = np.nonzero(compatible & shape.short_pair(squares[:, None], squares, threshold * (1 - TIE)))
+    layers = 1 / (np.linalg.inv(basis) ** 2).sum(axis=0).min()  # some vector must reach the next of the farthest layers
+    third = np.maximum(squares, layers * (1 - TIE))
+    firsts, seconds = np.nonzero(compatible & shape.short_pair(squares[:, None], squares, third, threshold * (1 - TIE)))
     found = []
     for chunk in range(0, len(firsts), step := max(1, _CHUNK // max(1, len(vectors)))):
         i, j = firsts[chunk : chunk + step], seconds[chunk : chunk + step]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from redescribe import random_unimodular
 
 from sitenet_sklearn.lattice import reduce_basis
-from sitenet_sklearn.sublattice import best_sublattices
+from sitenet_sklearn.structures import CrystalError
+from sitenet_sklearn.sublattice import SHAPES, _thresholds, best_sublattices
 
 
 def hermite_normal_forms(index):
@@ -82,9 +83,18 @@ def test_compact_finds_the_face_centred_packing():
     assert score == pytest.approx(2 ** (1 / 6))
 
 
+def test_cells_too_elongated_for_the_search_are_refused():
+    with pytest.raises(CrystalError, match=r"too elongated to be searched for a supercell \(3.2 : 3.2 : 1e\+03\)"):
+        best_sublattices(np.diag([3.2, 3.2, 1000.0]), 4, "compact")
+
+
 @pytest.mark.parametrize("shape", ["cubic", "compact"])
-def test_layer_in_a_wide_vacuum_is_searched(shape):
-    basis = reduce_basis(np.diag([3.2, 3.2, 60.0]))
-    matrices, score = best_sublattices(basis, 20, shape)
+@pytest.mark.parametrize("height", [12.0, 36.0, 60.0])
+@pytest.mark.parametrize("max_index", [2, 4, 20, 100])
+def test_layer_in_a_wide_vacuum_is_searched(shape, height, max_index):
+    basis = reduce_basis(np.diag([3.2, 3.2, height]))
+    matrices, score = best_sublattices(basis, max_index, shape)
     assert score > 0
-    assert round(np.linalg.det(matrices[0])) <= 20
+    assert round(np.linalg.det(matrices[0])) <= max_index
+    thresholds = _thresholds(basis, max_index, SHAPES[shape])
+    assert (np.diff(thresholds) < 0).all()

@@ -102,7 +102,8 @@ def short_vectors(basis, shortest, longest):
 
 
 def _refuse_elongated(basis):
-    proportions = " : ".join(f"{length:.3g}" for length in np.linalg.norm(basis, axis=1))
+    lengths = np.linalg.norm(basis, axis=1)
+    proportions = " : ".join(f"{length / lengths[0]:.3g}" for length in lengths)
     raise CrystalError(f"the primitive cell is too elongated to be searched for a supercell ({proportions})")
 
 

@@ -166,6 +166,8 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             The estimator itself.
         """
         self._check_features()
+        if hasattr(X, "__len__"):  # a generator is read once, by transform
+            list_crystals(X, type(self).__name__)
         if y is not None:
             _check_complete(y, X)
         return self

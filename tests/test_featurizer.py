@@ -141,6 +141,15 @@ OVERLAP = Structure(Lattice.cubic(4.0), ["Fe", "Co"], [[0, 0, 0], [0.01, 0, 0]])
 DISORDERED = Structure(Lattice.cubic(4.0), [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]])
 
 
+def test_no_crystals_are_refused_by_fit(crystals):
+    with pytest.raises(ValueError, match="SupercellFeaturizer expects at least one crystal, got an empty list"):
+        SupercellFeaturizer().fit([])
+    with pytest.raises(TypeError, match=r"SupercellFeaturizer expects pymatgen Structures, .* got int at index 1: 7"):
+        SupercellFeaturizer().fit([crystals["NaCl"], 7])
+    generator = (crystal for crystal in [crystals["NaCl"], crystals["CsCl"]])
+    assert len(SupercellFeaturizer(max_atoms=10).fit_transform(generator, [1.0, 2.0])) == 2
+
+
 def test_all_that_is_wrong_is_listed_before_the_long_work(crystals, monkeypatch, tmp_path):
     calls = []
     run = SupercellFeaturizer._run

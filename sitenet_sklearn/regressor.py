@@ -21,20 +21,9 @@ STEPS_PER_EPOCH = 50
 MIN_VALIDATED = 20
 
 _POSITIVE = [Interval(Integral, 1, None, closed="left")]
+_SIZES = ("embedding_dim", "site_dim", "interaction_dim", "n_heads", "n_blocks")
 _LAYERS = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
-_ARCHITECTURE = (
-    "embedding_dim",
-    "site_dim",
-    "interaction_dim",
-    "n_heads",
-    "n_blocks",
-    *_LAYERS,
-    "activation",
-    "normalization",
-    "pooling",
-    "cutoff",
-    "clamp",
-)
+_ARCHITECTURE = (*_SIZES, *_LAYERS, "activation", "normalization", "pooling", "cutoff", "clamp")
 
 
 class SiteNetRegressor(RegressorMixin, BaseEstimator):

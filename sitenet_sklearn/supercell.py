@@ -9,10 +9,6 @@ from .lattice import nearest_image_distances
 from .primitive import crystal_rotations
 from .sublattice import best_sublattices, distinct_sublattices
 
-WRAP = 1e-9
-"""Fractional coordinates closer to 0 than this are 0."""
-
-_CORNERS = np.indices((2, 2, 2)).reshape(3, -1).T
 _CACHED = 2**15
 _MANY = 2**16
 
@@ -103,16 +99,17 @@ def periodic_distances(cell, matrices):
     ndarray of shape (t, n, n * m)
         Distances in angstrom, laid out as in `Supercell`.
     """
-    bases = matrices @ cell.lattice
-    translations = translations_inside(matrices) @ bases
+    translations = distinct_translations(matrices) @ cell.lattice
     between = cell.positions[None, :] - cell.positions[:, None]
     displacements = between[:, :, None] + translations[:, None, None]
-    distances = nearest_image_distances(displacements.reshape(len(matrices), -1, 3), bases)
+    distances = nearest_image_distances(displacements.reshape(len(matrices), -1, 3), matrices @ cell.lattice)
     return distances.reshape(len(matrices), len(between), -1)
 
 
-def translations_inside(matrices):
+def distinct_translations(matrices):
     """List one primitive translation for every primitive cell of a supercell, the zero translation first.
+
+    They fill the box whose edges are the diagonal of the Hermite normal form of the supercell.
 
     Parameters
     ----------
@@ -121,24 +118,23 @@ def translations_inside(matrices):
 
     Returns
     -------
-    ndarray of shape (t, m, 3)
-        Fractional coordinates in the supercell.
+    ndarray of int, shape (t, m, 3)
+        Coefficients of primitive vectors.
 
     Examples
     --------
     >>> import numpy as np
-    >>> translations_inside(np.diag([1, 1, 2])[None])
-    array([[[0. , 0. , 0. ],
-            [0. , 0. , 0.5]]])
+    >>> distinct_translations(np.diag([1, 1, 2])[None])
+    array([[[0, 0, 0],
+            [0, 0, 1]]])
     """
-    corners = _CORNERS @ matrices
-    low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
-    grid = np.indices(high - low + 1).reshape(3, -1).T + low
-    fractional = grid @ np.linalg.inv(matrices)
-    inside = ((fractional > -WRAP) & (fractional < 1 - WRAP)).all(axis=2)
-    points = fractional[inside].reshape(len(matrices), -1, 3)
-    zero_first = np.argsort((np.abs(points) > WRAP).any(axis=2), axis=1, kind="stable")
-    return np.take_along_axis(points, zero_first[..., None], axis=1)
+    images = round(np.linalg.det(matrices[0]))
+    adjugate = np.rint(images * np.linalg.inv(matrices)).astype(int)
+    first = np.gcd.reduce(matrices[:, :, 0], axis=1)[:, None]
+    third = images // np.gcd(images, np.gcd.reduce(adjugate[:, 2], axis=1))[:, None]
+    second = images // (first * third)
+    number = np.arange(images)
+    return np.stack([number // (second * third), number // third % second, number % third], axis=-1)
 
 
 def _parts(matrices, n_sites):

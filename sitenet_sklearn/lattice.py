@@ -128,12 +128,11 @@ def nearest_image_distances(displacements, basis):
     fractional = displacements @ np.linalg.inv(basis)
     wrapped = (fractional - np.rint(fractional)) @ basis
     squares = np.einsum("...a,...a->...", wrapped, wrapped)
-    nearest = squares.copy()
     neighbours = _NEIGHBOURS @ basis
     lengths = np.einsum("...va,...va->...v", neighbours, neighbours)
     reach = np.abs(neighbours @ np.swapaxes(basis, -1, -2)).sum(axis=-1)  # twice the largest |v w| of a wrapped w
     nearer = (reach > lengths * (1 + 1e-12)).reshape(-1, len(_NEIGHBOURS)).any(axis=0)
-    for v in np.flatnonzero(nearer):
-        along = np.abs(np.einsum("...ka,...a->...k", wrapped, neighbours[..., v, :]))
-        np.minimum(nearest, squares + lengths[..., v, None] - 2 * along, out=nearest)
-    return np.sqrt(np.maximum(nearest, 0))
+    change = np.abs(neighbours[..., nearer, :] @ np.swapaxes(wrapped, -1, -2))
+    change *= -2
+    change += lengths[..., nearer, None]  # |w - v|^2 - |w|^2
+    return np.sqrt(np.maximum(squares + change.min(axis=-2, initial=0), 0))

@@ -94,10 +94,13 @@ def compress(kinds, distances, tol):
 def distance_shells(distances, tol):
     """Assign numbers to distances so that those of one shell differ by at most `tol`, nearer shells first."""
     flat = np.sort(distances, axis=None)
-    starts = [flat[0]]
-    for gap in flat[1:][np.diff(flat) > 0]:
-        if gap - starts[-1] > tol:
-            starts.append(gap)
+    starts = flat[np.append(True, np.diff(flat) > tol)]
+    ends = np.append(flat[np.searchsorted(flat, starts[1:]) - 1], flat[-1])
+    if (ends - starts > tol).any():  # a chain of small gaps
+        starts = [flat[0]]
+        for start in flat[1:][np.diff(flat) > 0]:
+            if start - starts[-1] > tol:
+                starts.append(start)
     return np.searchsorted(starts, distances, side="right") - 1
 
 

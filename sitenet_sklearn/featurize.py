@@ -9,7 +9,7 @@ from .cache import CrystalCache
 from .crystal import make_crystal
 from .oxidation import given_oxidation_states, guess_oxidation_states
 from .primitive import find_primitive
-from .structures import CrystalError, as_structure, refuse_unusable
+from .structures import CrystalError, as_structure, usable_species
 from .supercell import canonical_supercell
 
 MIN_DISTANCE = 0.1
@@ -142,13 +142,12 @@ def find_geometry(structure, parameters):
     CrystalError
         If the structure cannot be featurized.
     """
-    refuse_unusable(structure)
-    species = structure.species
+    species = usable_species(structure)
     guess = parameters["oxidation_states"] == "guess"
     sites = Sites(
         species,
         np.array([specie.Z for specie in species]),
-        np.array(guess_oxidation_states(structure) if guess else given_oxidation_states(structure)),
+        np.array(guess_oxidation_states(species) if guess else given_oxidation_states(species)),
     )
     kinds = np.unique(np.column_stack(sites[1:]), axis=0, return_inverse=True)[1].ravel()
     cell = find_primitive(structure.lattice.matrix, structure.cart_coords, kinds, parameters["symprec"])

@@ -22,7 +22,7 @@ from .structures import (
     FeaturizationError,
     formula_of,
     list_crystals,
-    refuse_unusable,
+    usable_species,
 )
 from .sublattice import SHAPES
 
@@ -331,7 +331,7 @@ def _refused_at_once(item):
     """Whether a crystal in memory is refused by a look at it."""
     try:
         if isinstance(item, IStructure):
-            refuse_unusable(item)
+            usable_species(item)
     except CrystalError:
         return True
     return False

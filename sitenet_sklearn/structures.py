@@ -151,13 +151,22 @@ def _read(item):
     return Structure.from_file(item)
 
 
-def refuse_unusable(structure):
-    """Raise `CrystalError` where a structure is disordered, empty, flat, too large, or holds what is no element.
+def usable_species(structure):
+    """List the species of a structure, one for every site.
 
     Parameters
     ----------
     structure : pymatgen.core.Structure
         A crystal.
+
+    Returns
+    -------
+    list of pymatgen Element or Species
+
+    Raises
+    ------
+    CrystalError
+        Where the structure is disordered, empty, flat, too large, or holds what is no element.
     """
     if len(structure) == 0:
         raise CrystalError("the structure has no sites")
@@ -170,9 +179,11 @@ def refuse_unusable(structure):
         raise CrystalError("lattice or coordinates are not finite")
     if abs(np.linalg.det(lattice)) < 1e-3:
         raise CrystalError(f"the cell has no volume ({structure.volume:.3g} cubic angstrom)")
-    for specie in structure.species:
+    species = [site.specie for site in structure]
+    for specie in species:
         if not 1 <= getattr(specie, "Z", 0) <= MAX_ATOMIC_NUMBER:
             raise CrystalError(f"species {specie} is no chemical element")
+    return species
 
 
 def formula_of(item):

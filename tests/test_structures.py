@@ -11,7 +11,7 @@ from sitenet_sklearn.structures import (
     as_structure,
     formula_of,
     list_crystals,
-    refuse_unusable,
+    usable_species,
 )
 
 CUBE = Lattice.cubic(4.0)
@@ -116,7 +116,7 @@ def test_damaged_files_are_refused(tmp_path):
 )
 def test_unusable_structures_are_refused(structure, message):
     with pytest.raises(CrystalError, match=message):
-        refuse_unusable(structure)
+        usable_species(structure)
 
 
 def test_error_lists_every_crystal():

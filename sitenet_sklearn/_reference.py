@@ -55,8 +55,8 @@ def _translate(published, network):
 
     linear("site_input.linear.0", "encoder.site_featurization")
     linear("site_input.act_norm.0.norm", "encoder.site_featurization_norm.Norm")
-    linear("interaction_input.linear.0", "encoder.interaction_featurization")
-    linear("interaction_input.act_norm.0.norm", "encoder.interaction_featurization_norm.Norm")
+    linear("blocks.0.interaction_input.linear.0", "encoder.interaction_featurization")
+    linear("blocks.0.interaction_input.act_norm.0.norm", "encoder.interaction_featurization_norm.Norm")
     for k, block in enumerate(network.blocks):
         state |= _translate_block(published, block, f"blocks.{k}", f"encoder.Attention_Blocks.{k}")
     for k in range(len(network.pre_pool.linear)):
@@ -73,13 +73,13 @@ def _translate(published, network):
 def _translate_block(published, block, ours, theirs):
     state = {}
     parts = ["ije_to_multihead", "ije_to_attention_features", "ije_to_Interaction_Features"]
-    norms = ["logit_act_norm", "feature_act_norm", "interaction_act_norm"]
+    norms = ["logit_norm", "feature_norm", "interaction_norm"]
     parts = [part for part, width in zip(parts, block.output_widths, strict=True) if width]
     for kind in ("weight", "bias"):
         first = [published[f"{theirs}.{part}.linear_layers.0.{kind}"] for part in parts]
         state[f"{ours}.bond.{kind}"] = torch.cat(first)
         for part, norm in zip(parts, norms, strict=False):
-            state[f"{ours}.{norm}.norm.{kind}"] = published[f"{theirs}.{part}.norm_layers.0.Norm.{kind}"]
+            state[f"{ours}.{norm}.{kind}"] = published[f"{theirs}.{part}.norm_layers.0.Norm.{kind}"]
         for k in range(len(block.logit_hidden.linear)):
             hidden = f"{theirs}.ije_to_multihead"
             state[f"{ours}.logit_hidden.linear.{k}.{kind}"] = published[f"{hidden}.linear_layers.{k + 1}.{kind}"]

@@ -2,15 +2,19 @@
 
 The paper's bond vector is B_ij = S_i || S_j || I_ij. A Linear over a concatenation is a sum of Linears,
 W B_ij = W_i S_i + W_j S_j + W_I I_ij, so the first two products are paid per site and only the third per pair.
-g^W, g^F and g^I share their input; their first layers are one Linear here.
+g^W, g^F and g^I share their input; their first layers are one Linear here. Pairs are worked on tile by tile.
 """
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from .layers import ActNorm, Perceptron, segment_softmax, segment_sum
+from .kernels import PairKernel, PairWeights
+from .layers import ACTIVATIONS, NORMALIZATIONS, Perceptron
+from .segments import segment_softmax
+from .tiles import RecordedKernel, gather_bond, map_tiles, whole_tile
 
 
 class BlockOutput(NamedTuple):
@@ -42,6 +46,8 @@ class AttentionBlock(nn.Module):
         As in `sitenet_sklearn.layers.ActNorm`.
     cutoff : float or None
         Pairs further apart than this, in angstrom, get no weight.
+    n_interaction_features : int, default=None
+        Number of interaction features f of the first block, which makes interactions of them; None in the others.
     last : bool, default=False
         Whether no block follows, so that new interactions are not needed.
     """
@@ -56,57 +62,117 @@ class AttentionBlock(nn.Module):
         activation,
         normalization,
         cutoff,
+        n_interaction_features=None,
         last=False,
     ):
         super().__init__()
         sites, interactions = n_heads * site_dim, n_heads * interaction_dim
+        style, norm = (activation, normalization), NORMALIZATIONS[normalization]
+        inputs = [n_interaction_features or interactions, interactions]
+        self.interaction_input = Perceptron(inputs, *style) if n_interaction_features else None
         self.input_widths = [sites, sites, interactions]
         self.output_widths = [[*hidden_layers, n_heads][0], site_dim, 0 if last else interactions]
         self.bond = nn.Linear(2 * sites + interactions, sum(self.output_widths))
-        style = (activation, normalization)
-        if hidden_layers:
-            self.logit_act_norm = ActNorm(hidden_layers[0], *style)
-            self.logit_hidden = Perceptron(hidden_layers, *style)
+        self.activation = ACTIVATIONS[activation]()
+        self.logit_norm = norm(hidden_layers[0]) if hidden_layers else None
+        self.logit_hidden = Perceptron(hidden_layers, *style) if hidden_layers else None
         self.logit = nn.Linear(hidden_layers[-1], n_heads) if hidden_layers else None
-        self.feature_act_norm = ActNorm(site_dim, *style)
-        self.interaction_act_norm = None if last else ActNorm(interactions, *style)
+        self.feature_norm = norm(site_dim)
+        self.interaction_norm = None if last else norm(interactions)
         self.site_layer = Perceptron([sites, sites], *style)
-        self.cutoff = cutoff
+        self.cutoff, self.normalization = cutoff, normalization
+        self.is_paper_style = style == ("mish", "layer") and len(hidden_layers) == 1
 
-    def forward(self, sites, interactions, batch):
+    def forward(self, sites, interactions, tiles, batch):
         """Update sites and interactions.
 
         Parameters
         ----------
         sites : Tensor of shape (s, h * site_dim)
             Site representations S.
-        interactions : Tensor of shape (p, h * interaction_dim)
-            Interaction representations I.
+        interactions : Tensor of shape (p, h * interaction_dim) or (p, f)
+            Interaction representations I, or interaction features in the first block.
+        tiles : list of Tile
+            The pairs of the batch.
         batch : CrystalBatch
-            Which sites the pairs join, and how many each stands for.
+            The crystals.
 
         Returns
         -------
         BlockOutput
         """
-        rows = batch.multiplicity[batch.pair_site] * batch.pair_count
-        to_logits, to_features, to_interactions = self._bond(sites, interactions, batch).split(self.output_widths, 1)
-        features = self.feature_act_norm(to_features, rows)
-        weights = self._weights(to_logits, rows, batch)
-        aggregate = segment_sum(features[:, :, None] * weights[:, None, :], batch.pair_site, len(sites))
-        new_sites = self.site_layer(aggregate.flatten(1), batch.multiplicity)
-        new_interactions = self.interaction_act_norm and self.interaction_act_norm(to_interactions, rows)
-        return BlockOutput(new_sites, new_interactions, weights)
-
-    def _bond(self, sites, interactions, batch):
         from_i, from_j, from_pair = self.bond.weight.split(self.input_widths, dim=1)
         of_i = nn.functional.linear(sites, from_i, self.bond.bias)
         of_j = nn.functional.linear(sites, from_j)
-        return nn.functional.linear(interactions, from_pair) + of_i[batch.pair_site] + of_j[batch.pair_neighbor]
+        device = interactions.device.type
+        is_mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+        if self.training and self.normalization == "batch":  # its statistics need all pairs at once
+            tile = whole_tile(batch)
+            sums, updated, weights = self.attend(tile, gather_bond(of_i, of_j, tile), interactions, [from_pair])
+        elif self.is_paper_style and not is_mixed:
+            kernel = PairKernel(self.cutoff, self.feature_norm.eps)
+            sums, updated, weights = map_tiles(
+                kernel, tiles, of_i, of_j, interactions, weights=self._pair_weights(from_pair)
+            )
+        else:
+            parameters = [from_pair, *self._pair_parameters()]
+            precision = torch.autocast(device, torch.get_autocast_dtype(device)) if is_mixed else nullcontext()
+            kernel = RecordedKernel(self.attend, precision)
+            sums, updated, weights = map_tiles(kernel, tiles, of_i, of_j, interactions, weights=parameters)
+        aggregate = sums.unflatten(1, (weights.shape[1], -1)).transpose(1, 2).flatten(1)
+        return BlockOutput(self.site_layer(aggregate, batch.multiplicity), updated, weights)
 
-    def _weights(self, to_logits, rows, batch):
+    def attend(self, tile, bond, inputs, weights):
+        """Compute a tile in any style.
+
+        Parameters
+        ----------
+        tile : Tile
+            t pairs of r sites.
+        bond : Tensor of shape (t, c)
+            What sites contribute to bonds.
+        inputs : Tensor of shape (t, h * interaction_dim) or (t, f)
+            Interactions or their features.
+        weights : sequence of Tensor
+            First what interactions contribute to bonds, (c, h * interaction_dim).
+
+        Returns
+        -------
+        sums : Tensor of shape (r, h * site_dim)
+            Features weighted by attention, feature within head.
+        updated : Tensor of shape (t, h * interaction_dim) or None
+            New interactions.
+        attention : Tensor of shape (t, h)
+            Attention weights.
+        """
+        interactions = self.interaction_input(inputs, tile.weight) if self.interaction_input else inputs
+        bond = bond + nn.functional.linear(interactions, weights[0])
+        logits, features, updated = bond.split(self.output_widths, 1)
         if self.logit is not None:
-            to_logits = self.logit(self.logit_hidden(self.logit_act_norm(to_logits, rows), rows))
+            hidden = self.logit_norm(self.activation(logits), tile.weight)
+            logits = self.logit(self.logit_hidden(hidden, tile.weight))
         if self.cutoff is not None:
-            to_logits = to_logits.masked_fill(batch.pair_distance[:, None] > self.cutoff, -torch.inf)
-        return segment_softmax(to_logits, batch.pair_count, batch.pair_site, len(batch.multiplicity))
+            logits = logits.masked_fill(tile.distance[:, None] > self.cutoff, -torch.inf)
+        attention = segment_softmax(logits, tile.count, tile.row, tile.n_rows)
+        features = self.feature_norm(self.activation(features), tile.weight)
+        sums = tile.sum_rows((attention[:, :, None] * features[:, None]).flatten(1))
+        if self.interaction_norm is None:
+            return sums, None, attention
+        return sums, self.interaction_norm(self.activation(updated), tile.weight), attention
+
+    def _pair_weights(self, from_pair):
+        norms = [self.feature_norm] if self.interaction_norm is None else [self.feature_norm, self.interaction_norm]
+        values = [tensor for norm in norms for tensor in (norm.weight, norm.bias)]
+        offset = nn.functional.linear(self.logit_norm.bias, self.logit.weight, self.logit.bias)
+        weights = PairWeights(from_pair, self.logit.weight * self.logit_norm.weight, offset, *values)
+        if self.interaction_input is None:
+            return weights
+        linear, norm = self.interaction_input.linear[0], self.interaction_input.act_norm[0].norm
+        return weights._replace(
+            input_weight=linear.weight, input_bias=linear.bias, input_scale=norm.weight, input_shift=norm.bias
+        )
+
+    def _pair_parameters(self):
+        names = ("interaction_input", "logit_norm", "logit_hidden", "logit", "feature_norm", "interaction_norm")
+        modules = [getattr(self, name) for name in names]
+        return [parameter for module in modules if module is not None for parameter in module.parameters()]

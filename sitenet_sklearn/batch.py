@@ -27,6 +27,8 @@ class CrystalBatch:
         Distances d_ij in angstrom.
     pair_count : Tensor of shape (p,)
         Number of supercell sites that a pair stands for.
+    row_sizes : ndarray of int, shape (s,)
+        Number of pairs of every site, known without asking the device.
     n_crystals : int
         Number of crystals b, also the length of the batch.
     """
@@ -39,6 +41,7 @@ class CrystalBatch:
     pair_neighbor: torch.Tensor
     pair_distance: torch.Tensor
     pair_count: torch.Tensor
+    row_sizes: np.ndarray
     n_crystals: int
 
     def __len__(self):
@@ -98,6 +101,7 @@ def collate(crystals, dtype=torch.float32):
         pair_neighbor=integers(crystals.field("pair_neighbor") + first_site),
         pair_distance=floats("pair_distance"),
         pair_count=floats("pair_count"),
+        row_sizes=np.bincount(crystals.field("pair_site") + first_site, minlength=sites.sum()),
         n_crystals=len(crystals),
     )
 

@@ -8,7 +8,9 @@ from torch import nn
 from .attention import AttentionBlock
 from .crystal import INTERACTION_FEATURES
 from .elements import MAX_ATOMIC_NUMBER
-from .layers import Perceptron, segment_max, segment_softmax, segment_sum, straight_through_clamp
+from .layers import Perceptron, straight_through_clamp
+from .segments import segment_max, segment_softmax, segment_sum
+from .tiles import make_tiles
 
 BOHR = 0.529177210903 / 1.00001495
 """Bohr radius in units of 1.00001495 angstrom (the "angstrom star"), as the published models were trained with."""
@@ -77,13 +79,12 @@ class SiteNet(nn.Module):
     ):
         super().__init__()
         style = (activation, normalization)
-        sites, interactions = n_heads * site_dim, n_heads * interaction_dim
+        sites = n_heads * site_dim
         self.clamp, self.pooling = clamp, pooling
         self.interaction_features = tuple(interaction_features)
         self.embedding = nn.Embedding(MAX_ATOMIC_NUMBER + 1, embedding_dim)
         nn.init.normal_(self.embedding.weight, std=embedding_dim**-0.5)
         self.site_input = Perceptron([embedding_dim + n_site_features, sites], *style)
-        self.interaction_input = Perceptron([len(interaction_features), interactions], *style)
         self.blocks = nn.ModuleList(
             AttentionBlock(
                 site_dim,
@@ -93,6 +94,7 @@ class SiteNet(nn.Module):
                 activation=activation,
                 normalization=normalization,
                 cutoff=cutoff,
+                n_interaction_features=len(interaction_features) if k == 0 else None,
                 last=k == n_blocks - 1,
             )
             for k in range(n_blocks)
@@ -141,12 +143,11 @@ class SiteNet(nn.Module):
 
     def run_blocks(self, batch):
         """Yield the `BlockOutput` of every attention block in turn."""
-        rows = batch.multiplicity[batch.pair_site] * batch.pair_count
         sites = self.site_input(self._site_inputs(batch), batch.multiplicity)
         interactions = self._standardized("interaction", pair_features(batch, self.interaction_features))
-        interactions = self.interaction_input(interactions, rows)
+        tiles = make_tiles(batch)
         for block in self.blocks:
-            output = block(sites, interactions, batch)
+            output = block(sites, interactions, tiles, batch)
             yield output
             sites, interactions = output.sites, output.interactions
 

@@ -5,6 +5,7 @@ from dense import attention_block
 from sitenet_sklearn import RaggedCrystals
 from sitenet_sklearn.attention import AttentionBlock
 from sitenet_sklearn.batch import collate
+from sitenet_sklearn.tiles import make_tiles
 
 DISTANCES = torch.tensor([[0.0, 2.0, 3.0, 3.0], [3.0, 3.0, 0.0, 2.0]], dtype=torch.float64)
 
@@ -15,7 +16,7 @@ def make_block(**options):
     return AttentionBlock(4, 3, 2, **settings).double()
 
 
-def run(block, compress):
+def run(block, compress, n_tiles=1):
     torch.manual_seed(1)
     sites = torch.randn(2, 8, dtype=torch.float64)
     by_distance = {d: torch.randn(6, dtype=torch.float64) for d in (0.0, 2.0, 3.0)}
@@ -23,16 +24,20 @@ def run(block, compress):
     batch = collate(X, torch.float64)
     interactions = torch.stack([by_distance[d] for d in batch.pair_distance.tolist()])
     dense = torch.stack([torch.stack([by_distance[d] for d in row]) for row in DISTANCES.tolist()])
-    return block(sites, interactions, batch), attention_block(block, sites, dense, DISTANCES), batch
+    tiles = make_tiles(batch, size=len(batch.pair_site) // n_tiles)
+    excluded = (block.cutoff or torch.inf) < DISTANCES
+    expected = attention_block(block, sites, dense, torch.tensor([[0, 0, 1, 1]] * 2), excluded)
+    return block(sites, interactions, tiles, batch), expected, batch
 
 
 @pytest.mark.parametrize("hidden_layers", [(), (7,), (7, 5), (7, 5, 6)])
 @pytest.mark.parametrize("cutoff", [None, 2.5])
 @pytest.mark.parametrize("compress", [True, False])
+@pytest.mark.parametrize("n_tiles", [1, 2])
 @pytest.mark.parametrize("last", [True, False])
-def test_block_is_that_of_the_concatenated_bond_tensor(hidden_layers, cutoff, compress, last):
+def test_block_is_that_of_the_concatenated_bond_tensor(hidden_layers, cutoff, compress, n_tiles, last):
     block = make_block(hidden_layers=hidden_layers, cutoff=cutoff, last=last)
-    output, (sites, interactions, weights), batch = run(block, compress)
+    output, (sites, interactions, weights), batch = run(block, compress, n_tiles)
     torch.testing.assert_close(output.sites, sites)
     assert (output.interactions is None) == last
     if not compress:

@@ -13,7 +13,7 @@ LAYERS = [
     {"_validation", "elements", "structures"},
     {"lattice", "oxidation", "primitive", "sublattice", "supercell", "compression"},
     {"cache", "crystal", "featurize", "featurizer", "filtering", "ragged", "store", "streaming", "usable"},
-    {"batch", "layers", "attention", "network"},
+    {"batch", "segments", "tiles", "kernels", "layers", "attention", "network"},
     {"_training", "regressor"},
     {"_reference", "datasets"},
     {"demo", "cli", "__main__", "__init__"},

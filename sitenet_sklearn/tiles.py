@@ -1,0 +1,204 @@
+"""Work on pairs tile by tile, so that what is computed for a pair stays in cache and is never all in memory.
+
+A tile holds all pairs of a few sites i. The forward pass keeps only its inputs and outputs; the backward pass computes
+a tile again before it takes its derivative.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+CPU_TILE = 1024
+"""Pairs in a tile for every thread of a CPU: what stays in the second-level cache of a core."""
+LARGE_TILE = 2**17
+"""Pairs in a tile on other devices: what fills them and still bounds memory."""
+
+
+class Tile(NamedTuple):
+    """Pairs of some consecutive sites i.
+
+    Attributes
+    ----------
+    sites, pairs : slice
+        The sites i and their pairs, within the batch.
+    row : Tensor of int64, shape (t,)
+        Site i of every pair, counted within the tile.
+    neighbor : Tensor of int64, shape (t,)
+        Site j of every pair, counted within the batch.
+    distance, count, weight : Tensor of shape (t,)
+        Distance in angstrom; neighbours that a pair stands for; uncompressed pairs that it stands for.
+    """
+
+    sites: slice
+    pairs: slice
+    row: torch.Tensor
+    neighbor: torch.Tensor
+    distance: torch.Tensor
+    count: torch.Tensor  # type: ignore[assignment]
+    weight: torch.Tensor
+
+    @property
+    def n_rows(self):
+        """Number of sites i."""
+        return self.sites.stop - self.sites.start
+
+    def sum_rows(self, values):
+        """Sum the values of pairs (t, c) over the pairs of every site (n_rows, c)."""
+        return values.new_zeros(self.n_rows, values.shape[1]).index_add_(0, self.row, values)
+
+
+def make_tiles(batch, size=None):
+    """Cut the pairs of a batch into tiles.
+
+    Parameters
+    ----------
+    batch : CrystalBatch
+        p pairs.
+    size : int, default=None
+        Pairs in a tile, unless one site alone has more; None for what suits the device.
+
+    Returns
+    -------
+    list of Tile
+    """
+    on_cpu = batch.pair_site.device.type == "cpu"
+    size = size or (CPU_TILE * min(torch.get_num_threads(), 4) if on_cpu else LARGE_TILE)
+    ends = np.cumsum(batch.row_sizes)
+    tiles, first, start = [], 0, 0
+    while first < len(ends):
+        last = max(first + 1, int(np.searchsorted(ends, start + size, side="right")))
+        tiles.append(_cut(batch, slice(first, last), slice(start, int(ends[last - 1]))))
+        first, start = last, int(ends[last - 1])
+    return tiles
+
+
+def whole_tile(batch):
+    """All pairs of a batch as one tile."""
+    return _cut(batch, slice(0, len(batch.row_sizes)), slice(0, len(batch.pair_site)))
+
+
+def _cut(batch, sites, pairs):
+    row, count = batch.pair_site[pairs], batch.pair_count[pairs]
+    weight = count * batch.multiplicity[row]
+    return Tile(sites, pairs, row - sites.start, batch.pair_neighbor[pairs], batch.pair_distance[pairs], count, weight)
+
+
+def gather_bond(of_i, of_j, tile):
+    """Add up what sites (s, c) contribute to the pairs of a tile: Tensor of shape (t, c)."""
+    return of_i[tile.sites].index_select(0, tile.row) + of_j.index_select(0, tile.neighbor)
+
+
+class Workspace:
+    """Memory that every tile uses again: fresh memory costs more time than what is written to it."""
+
+    def __init__(self):
+        self._memory = {}
+
+    def take(self, name, example, n_rows=None):
+        """Tensor like an example, possibly with another number of rows, its content undefined.
+
+        It shares its memory with whatever was taken before under that name.
+        """
+        shape = len(example) if n_rows is None else n_rows, *example.shape[1:]
+        size = math.prod(shape)
+        if name not in self._memory or len(self._memory[name]) < size:
+            self._memory[name] = example.new_empty(size)
+        return self._memory[name][:size].view(shape)
+
+    def gather_bond(self, of_i, of_j, tile):
+        """Compute `gather_bond` in this memory, under the names "bond" and "scratch"."""
+        bond, other = (self.take(name, of_i, len(tile.row)) for name in ("bond", "scratch"))
+        torch.index_select(of_j, 0, tile.neighbor, out=bond)
+        torch.index_select(of_i[tile.sites], 0, tile.row, out=other)
+        return bond.add_(other)
+
+
+def map_tiles(kernel, tiles, of_i, of_j, inputs, *, weights):
+    """Run a kernel on every tile.
+
+    Parameters
+    ----------
+    kernel : RecordedKernel or PairKernel
+        What to compute. Its ``forward(tile, bond, inputs, weights)`` gives a tensor with a row for every site of the
+        tile, one with a row for every pair or None, and attention; its
+        ``backward(tile, bond, inputs, weights, gradients)`` those of bond, inputs and weights. Both may overwrite
+        bond, and use ``space``, a `Workspace`.
+    tiles : list of Tile
+        All pairs.
+    of_i, of_j : Tensor of shape (s, c)
+        What a site contributes to its bonds as site i and as site j; `bond` is their sum for the pairs of a tile.
+    inputs : Tensor of shape (p, e)
+        Input of every pair.
+    weights : sequence of Tensor or None
+        Whatever else the outputs depend on.
+
+    Returns
+    -------
+    tuple of Tensor or None
+        The outputs for all sites or pairs. Attention has no gradient.
+    """
+    return _MapTiles.apply(kernel, tiles, of_i, of_j, inputs, *weights)
+
+
+class _MapTiles(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, kernel, tiles, of_i, of_j, inputs, *weights):  # noqa: PLR0917
+        ctx.kernel, ctx.tiles = kernel, tiles
+        ctx.save_for_backward(of_i, of_j, inputs, *weights)
+        parts = []
+        for tile in tiles:
+            bond = kernel.space.gather_bond(of_i, of_j, tile)
+            parts.append(kernel.forward(tile, bond, inputs[tile.pairs], weights))
+        sums, updated, attention = (None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True))
+        ctx.mark_non_differentiable(attention)
+        return sums, updated, attention
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, d_sums, d_updated, _):
+        of_i, of_j, inputs, *weights = ctx.saved_tensors
+        d_i, d_j, d_inputs = torch.empty_like(of_i), torch.zeros_like(of_j), torch.empty_like(inputs)
+        totals = [None if weight is None else torch.zeros_like(weight) for weight in weights]
+        for tile in ctx.tiles:
+            gradients = d_sums[tile.sites], None if d_updated is None else d_updated[tile.pairs]
+            bond = ctx.kernel.space.gather_bond(of_i, of_j, tile)
+            d_bond, d_inputs[tile.pairs], parts = ctx.kernel.backward(
+                tile, bond, inputs[tile.pairs], weights, gradients
+            )
+            d_i[tile.sites] = tile.sum_rows(d_bond)
+            d_j.index_add_(0, tile.neighbor, d_bond)
+            for total, part in zip(totals, parts, strict=True):
+                if part is not None:
+                    total.add_(part)
+        return None, None, d_i, d_j, d_inputs, *totals
+
+
+class RecordedKernel:
+    """A kernel whose derivative is left to automatic differentiation.
+
+    Parameters
+    ----------
+    function : callable
+        Called as ``function(tile, bond, inputs, weights)``; gives what `forward` of a kernel gives.
+    precision : context manager
+        Mixed precision of the forward pass, for the backward pass.
+    """
+
+    def __init__(self, function, precision):
+        self.function, self.precision, self.space = function, precision, Workspace()
+
+    def forward(self, tile, bond, inputs, weights):
+        """Compute a tile."""
+        return self.function(tile, bond, inputs, weights)
+
+    def backward(self, tile, bond, inputs, weights, gradients):
+        """Compute a tile again and differentiate it."""
+        bond, inputs = bond.detach().requires_grad_(), inputs.detach().requires_grad_()
+        with torch.enable_grad(), self.precision:
+            outputs = self.function(tile, bond, inputs, weights)
+        known = [(output, d) for output, d in zip(outputs, gradients, strict=False) if d is not None]
+        outputs, gradients = zip(*known, strict=True)
+        d_bond, d_inputs, *parts = torch.autograd.grad(outputs, [bond, inputs, *weights], gradients)
+        return d_bond, d_inputs, parts

@@ -3,7 +3,14 @@
 from .featurizer import SupercellFeaturizer
 from .filtering import filter_structures
 from .ragged import RaggedCrystals
+from .reference import load_reference_checkpoint
 from .regressor import SiteNetRegressor
 
-__all__ = ["RaggedCrystals", "SiteNetRegressor", "SupercellFeaturizer", "filter_structures"]
+__all__ = [
+    "RaggedCrystals",
+    "SiteNetRegressor",
+    "SupercellFeaturizer",
+    "filter_structures",
+    "load_reference_checkpoint",
+]
 __version__ = "0.1.0.dev0"

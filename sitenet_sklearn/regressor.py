@@ -331,6 +331,19 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         if self.net_.interrupted_:
             raise KeyboardInterrupt(f"training was interrupted after {len(self.history_)} epochs")
 
+    def _adopt(self, network, site_feature_names, interaction_feature_names):
+        """Become fitted with a network that was trained elsewhere."""
+        self.n_site_features_in_ = len(site_feature_names)
+        self.site_feature_names_in_ = tuple(site_feature_names)
+        self.interaction_feature_names_in_ = tuple(interaction_feature_names)
+        self.batch_size_ = PAPER_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
+        device = resolve_device(self.device)
+        sizes = np.ones(1, int)
+        trainer = make_trainer(network, self, batch_size=self.batch_size_, sizes=sizes, validation=None, device=device)
+        self.net_ = trainer.initialize()
+        self.history_ = self.net_.history
+        return self
+
     def _batches(self, X):
         sampler = SiteBudgetSampler(X.primitive_sizes, PAPER_BATCH_SIZE)
         return (collate(X[rows]) for rows in sampler)

@@ -15,7 +15,7 @@ LAYERS = [
     {"cache", "crystal", "featurize", "featurizer", "filtering", "ragged", "store", "streaming", "usable"},
     {"batch", "segments", "tiles", "kernels", "layers", "attention", "network"},
     {"_training", "regressor"},
-    {"_reference", "datasets"},
+    {"reference", "datasets"},
     {"demo", "cli", "__main__", "__init__"},
 ]
 LAYER_OF = {module: k for k, layer in enumerate(LAYERS) for module in layer}
@@ -77,7 +77,7 @@ def test_import_loads_no_optional_package():
         "    sys.modules[name] = None\n"
         "import sitenet_sklearn\n"
         "assert sitenet_sklearn.SiteNetRegressor().get_params()\n"
-        "import sitenet_sklearn.datasets, sitenet_sklearn._reference\n"
+        "import sitenet_sklearn.datasets, sitenet_sklearn.reference\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

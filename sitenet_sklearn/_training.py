@@ -11,7 +11,9 @@ from skorch.helper import predefined_split
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
+from ._data_parallel import ShareSampler, is_distributed, sum_over_processes
 from .batch import SiteBudgetSampler
+from .memory import in_parts
 
 OPTIMIZERS = {
     "adamw": (torch.optim.AdamW, {"amsgrad": True, "eps": 1e-7}),
@@ -27,28 +29,97 @@ WARM_UP = 0.1
 
 
 class SiteNetTrainer(NeuralNet):
-    """skorch's loop with batches bounded by primitive sites.
+    """skorch's loop with batches bounded by primitive sites, shared by all processes of torch.distributed.
+
+    Parameters
+    ----------
+    amp : bool, default=False
+        Whether to compute in bfloat16 where that is precise enough.
+    gradient_accumulation : int, default=1
+        Number of batches to every step of the optimizer.
+    **kwargs
+        Those of `skorch.NeuralNet`.
 
     Attributes
     ----------
+    n_added_ : int
+        Number of batches in the gradients since the last step of the optimizer.
     interrupted_ : bool
         Whether Ctrl-C ended training, which skorch does not tell apart from a callback that stops it.
     """
 
+    def __init__(self, *args, amp=False, gradient_accumulation=1, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.amp = amp
+        self.gradient_accumulation = gradient_accumulation
+
     def initialize(self):
         """Initialise skorch; nothing has stopped training yet."""
-        self.interrupted_, self.stopped_by_callback_ = False, False
+        self.interrupted_, self.stopped_by_callback_, self.n_added_ = False, False, 0
         return super().initialize()
 
     def get_iterator(self, dataset, training=False):
         """Load whole batches from a `CrystalDataset`, in a new random order each epoch for training."""
         generator = torch.Generator().manual_seed(torch.initial_seed()) if training else None
         sampler = SiteBudgetSampler(dataset.crystals.primitive_sizes, self.batch_size, generator)
+        if training and is_distributed():
+            sampler = ShareSampler(sampler)
         return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_it_is)
 
     def infer(self, x, **fit_params):
         """Run the network on a `CrystalBatch`."""
-        return self.module_(x.to(self.device, non_blocking=True), **fit_params)
+        device = torch.device(self.device).type
+        with torch.autocast(device, torch.bfloat16, enabled=self.amp):
+            return self.module_(x.to(self.device, non_blocking=True), **fit_params).float()
+
+    def train_step(self, batch, **fit_params):
+        """Add the gradients of a batch; after `gradient_accumulation` of them take a step of the optimizer."""
+        if self.n_added_ == 0:
+            self.n_crystals_ = torch.zeros(1, device=self.device)
+            for _, parameter in self.get_all_learnable_params():
+                parameter.grad = torch.zeros_like(parameter)
+        step = self.train_step_single(batch, **fit_params)
+        self.n_added_ += 1
+        if self.n_added_ == self.gradient_accumulation:
+            self.n_added_ = 0
+            parameters = list(self.get_all_learnable_params())
+            gradients = [parameter.grad for _, parameter in parameters]
+            if is_distributed():
+                sum_over_processes(gradients)
+            for gradient in gradients:
+                gradient.div_(self.n_crystals_)
+            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+            self.optimizer_.step()
+        return step
+
+    def train_step_single(self, batch, **fit_params):
+        """Add to the gradients those of the summed loss of a batch, computed in parts where memory does not suffice."""
+        X, y = batch
+        self._set_training(training=True)
+        parameters = [parameter for _, parameter in self.get_all_learnable_params()]
+
+        def compute(X, y):
+            y_pred = self.infer(X, **fit_params)
+            loss = self.get_loss(y_pred, y.to(self.device), X=X, training=True) * len(X)
+            return torch.autograd.grad(loss, parameters), loss.detach(), y_pred.detach()
+
+        total = torch.tensor([0.0, len(X)], device=self.device)
+        parts = in_parts(compute, X, y) if len(X) else []
+        for gradients, loss, _ in parts:
+            total[0] += loss
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad.add_(gradient)
+        if is_distributed():
+            sum_over_processes([total])
+        self.last_size_ = total[1]
+        self.n_crystals_ += self.last_size_
+        y_pred = torch.cat([part[2] for part in parts]) if parts else total.new_zeros(0)
+        return {"loss": total[0] / total[1], "y_pred": y_pred}
+
+    def on_batch_end(self, net, batch=None, training=False, **kwargs):  # noqa: ARG002
+        """Count the crystals of all processes when losses are averaged."""
+        if training and is_distributed():
+            self.history.record_batch("train_batch_size", int(self.last_size_))
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Loss of predictions; other shapes than the target's would broadcast silently, so they are refused."""
@@ -129,6 +200,8 @@ def make_trainer(network, estimator, *, batch_size, sizes, validation, device):
         train_split=None if validation is None else predefined_split(validation),
         callbacks=_callbacks(estimator, n_steps, validation is not None),
         device=str(device),
+        amp=estimator.amp,
+        gradient_accumulation=estimator.gradient_accumulation,
         verbose=0,
         callbacks__print_log=None,
         optimizer__weight_decay=estimator.weight_decay,

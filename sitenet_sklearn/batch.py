@@ -60,6 +60,25 @@ class CrystalBatch:
             )
         )
 
+    def part(self, start, stop):
+        """Crystals from `start` up to but not including `stop`, as a batch."""
+        limits = torch.tensor([start, stop], device=self.site_crystal.device)
+        sites = slice(*torch.searchsorted(self.site_crystal, limits).tolist())
+        ends = np.append(0, np.cumsum(self.row_sizes))
+        pairs = slice(int(ends[sites.start]), int(ends[sites.stop]))
+        return CrystalBatch(
+            site_features=self.site_features[sites],
+            atomic_numbers=self.atomic_numbers[sites],
+            multiplicity=self.multiplicity[sites],
+            site_crystal=self.site_crystal[sites] - start,
+            pair_site=self.pair_site[pairs] - sites.start,
+            pair_neighbor=self.pair_neighbor[pairs] - sites.start,
+            pair_distance=self.pair_distance[pairs],
+            pair_count=self.pair_count[pairs],
+            row_sizes=self.row_sizes[sites],
+            n_crystals=stop - start,
+        )
+
     def pin_memory(self):
         """Copy every tensor into page-locked memory, for faster transfer to a GPU."""
         return self._map(torch.Tensor.pin_memory)

@@ -80,7 +80,7 @@ class SiteNet(nn.Module):
         super().__init__()
         style = (activation, normalization)
         sites = n_heads * site_dim
-        self.clamp, self.pooling = clamp, pooling
+        self.n_heads, self.clamp, self.pooling = n_heads, clamp, pooling
         self.interaction_features = tuple(interaction_features)
         self.embedding = nn.Embedding(MAX_ATOMIC_NUMBER + 1, embedding_dim)
         nn.init.normal_(self.embedding.weight, std=embedding_dim**-0.5)

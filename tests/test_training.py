@@ -75,3 +75,30 @@ def test_progress_is_shown_only_when_asked(featurized, band_gaps, capsys):
     shown = capsys.readouterr().err
     assert "train_loss=" in shown
     assert "valid_loss=" in shown
+
+
+class GradientsOfSteps(Callback):
+    """Gradients as the optimizer sees them, by step."""
+
+    def __init__(self, found):
+        self.found = found
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        self.found.append([parameter.grad.clone() for _, parameter in named_parameters])
+
+
+def test_accumulated_gradients_are_those_of_all_their_crystals_together(featurized, band_gaps):
+    steps = {}
+    for accumulation, batch_size in ((1, 10**6), (4, featurized.primitive_sizes.sum() // 4 + 5)):
+        steps[accumulation] = []
+        model = SiteNetRegressor(
+            max_epochs=1,
+            batch_size=int(batch_size),
+            gradient_accumulation=accumulation,
+            callbacks=[GradientsOfSteps(steps[accumulation])],
+            random_state=0,
+        )
+        model.fit(featurized, band_gaps)
+        assert len(model.history_[-1]["batches"]) == accumulation
+    assert len(steps[1]) == len(steps[4]) == 1
+    torch.testing.assert_close(steps[1], steps[4], rtol=1e-4, atol=1e-5)

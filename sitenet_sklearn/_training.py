@@ -144,6 +144,15 @@ class SiteNetTrainer(NeuralNet):
             raise
 
 
+class StepScheduler(LRScheduler):
+    """Learning rate schedule that advances with every step of the optimizer."""
+
+    def on_batch_end(self, net, training, **kwargs):
+        """Advance unless gradients still accumulate."""
+        if net.n_added_ == 0:
+            super().on_batch_end(net, training=training, **kwargs)
+
+
 class EpochProgress(Callback):
     """Progress bar over epochs, with the losses of the last one."""
 
@@ -189,7 +198,8 @@ def make_trainer(network, estimator, *, batch_size, sizes, validation, device):
         Ready to `fit` a `CrystalDataset`.
     """
     optimizer, settings = OPTIMIZERS[estimator.optimizer]
-    n_steps = len(list(SiteBudgetSampler(sizes, batch_size))) * estimator.max_epochs
+    n_batches = len(list(SiteBudgetSampler(sizes, batch_size))) * estimator.max_epochs
+    n_steps = max(1, n_batches // estimator.gradient_accumulation)
     return SiteNetTrainer(
         network,
         criterion=torch.nn.L1Loss,
@@ -225,7 +235,7 @@ def learning_rate_share(step, n_steps):
 
 def _callbacks(estimator, n_steps, validated):
     share = partial(learning_rate_share, n_steps=n_steps)
-    schedule = LRScheduler(torch.optim.lr_scheduler.LambdaLR, step_every="batch", lr_lambda=share)
+    schedule = StepScheduler(torch.optim.lr_scheduler.LambdaLR, step_every="batch", lr_lambda=share)
     callbacks = [("grad_clip", GradientNormClipping(MAX_GRADIENT_NORM)), ("lr_scheduler", schedule)]
     if estimator.verbose:
         callbacks.append(("progress", EpochProgress()))

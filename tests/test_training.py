@@ -83,7 +83,7 @@ class GradientsOfSteps(Callback):
     def __init__(self, found):
         self.found = found
 
-    def on_grad_computed(self, net, named_parameters, **kwargs):
+    def on_grad_computed(self, net, named_parameters, **kwargs):  # noqa: ARG002
         self.found.append([parameter.grad.clone() for _, parameter in named_parameters])
 
 

@@ -81,6 +81,7 @@ class AttentionBlock(nn.Module):
         self.interaction_norm = None if last else norm(interactions)
         self.site_layer = Perceptron([sites, sites], *style)
         self.cutoff, self.normalization = cutoff, normalization
+        self.compiled = None
         self.is_paper_style = style == ("mish", "layer") and len(hidden_layers) == 1
 
     def forward(self, sites, interactions, tiles, batch):
@@ -109,7 +110,7 @@ class AttentionBlock(nn.Module):
         if self.training and self.normalization == "batch":  # its statistics need all pairs at once
             tile = whole_tile(batch)
             sums, updated, weights = self.attend(tile, gather_bond(of_i, of_j, tile), interactions, [from_pair])
-        elif self.is_paper_style and not is_mixed:
+        elif self.is_paper_style and not is_mixed and self.compiled is None:
             kernel = PairKernel(self.cutoff, self.feature_norm.eps)
             sums, updated, weights = map_tiles(
                 kernel, tiles, of_i, of_j, interactions, weights=self._pair_weights(from_pair)
@@ -117,7 +118,7 @@ class AttentionBlock(nn.Module):
         else:
             parameters = [from_pair, *self._pair_parameters()]
             precision = torch.autocast(device, torch.get_autocast_dtype(device)) if is_mixed else nullcontext()
-            kernel = RecordedKernel(self.attend, precision)
+            kernel = RecordedKernel(self.compiled or self.attend, precision)
             sums, updated, weights = map_tiles(kernel, tiles, of_i, of_j, interactions, weights=parameters)
         aggregate = sums.unflatten(1, (weights.shape[1], -1)).transpose(1, 2).flatten(1)
         return BlockOutput(self.site_layer(aggregate, batch.multiplicity), updated, weights)
@@ -159,6 +160,13 @@ class AttentionBlock(nn.Module):
         if self.interaction_norm is None:
             return sums, None, attention
         return sums, self.interaction_norm(self.activation(updated), tile.weight), attention
+
+    def compile_pairs(self):
+        """Let torch compile what is computed of a tile; a copy or an unpickled block is no longer compiled."""
+        self.compiled = torch.compile(self.attend, dynamic=True)
+
+    def __getstate__(self):
+        return self.__dict__ | {"compiled": None}
 
     def _pair_weights(self, from_pair):
         norms = [self.feature_norm] if self.interaction_norm is None else [self.feature_norm, self.interaction_norm]

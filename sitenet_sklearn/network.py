@@ -141,6 +141,11 @@ class SiteNet(nn.Module):
         """Attention weights of every block: list of Tensors of shape (p, n_heads)."""
         return [block.weights for block in self.run_blocks(batch)]
 
+    def compile_pairs(self):
+        """Let torch compile what the attention blocks compute of pairs; parameters keep their names."""
+        for block in self.blocks:
+            block.compile_pairs()
+
     def run_blocks(self, batch):
         """Yield the `BlockOutput` of every attention block in turn."""
         sites = self.site_input(self._site_inputs(batch), batch.multiplicity)

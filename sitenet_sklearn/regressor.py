@@ -14,6 +14,7 @@ from .batch import CrystalDataset
 from .inference import PAPER_BATCH_SIZE, NetworkInference, batches
 from .layers import ACTIVATIONS, NORMALIZATIONS
 from .network import SiteNet
+from .presets import FromPreset
 from .usable import check_crystals, trainable
 
 MIN_BATCH_SIZE = 128
@@ -26,7 +27,7 @@ _LAYERS = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
 _ARCHITECTURE = (*_SIZES, *_LAYERS, "activation", "normalization", "pooling", "cutoff", "clamp")
 
 
-class SiteNetRegressor(RegressorMixin, NetworkInference, BaseEstimator):
+class SiteNetRegressor(RegressorMixin, FromPreset, NetworkInference, BaseEstimator):
     """Predict a property of crystals with Site-Net.
 
     The defaults are the architecture of the paper [1]_ (its Table 1 and the published models). Inputs and

@@ -14,7 +14,7 @@ LAYERS = [
     {"lattice", "oxidation", "primitive", "sublattice", "supercell", "compression"},
     {"cache", "crystal", "featurize", "featurizer", "filtering", "ragged", "store", "streaming", "usable"},
     {"batch", "segments", "tiles", "kernels", "layers", "attention", "network"},
-    {"memory", "_data_parallel", "inference", "_training", "regressor"},
+    {"memory", "_data_parallel", "inference", "presets", "_training", "regressor"},
     {"reference", "datasets"},
     {"demo", "cli", "__main__", "__init__"},
 ]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import sitenet_sklearn
-from sitenet_sklearn import attention, batch, datasets, demo, layers, network
+from sitenet_sklearn import attention, batch, datasets, demo, layers, network, reference
 from sitenet_sklearn.crystal import INTERACTION_FEATURES, SITE_FEATURES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +31,7 @@ DOCUMENTED = [
     layers.ActNorm,
     layers.Perceptron,
     network.SiteNet,
+    reference.load_reference_checkpoint,
 ]
 
 

@@ -81,12 +81,26 @@ def test_gradients_of_compressed_and_uncompressed_crystals_agree(normalization, 
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-8)
 
 
-def test_batched_predictions_are_those_one_by_one(featurized):
-    network = small_network()
+@pytest.fixture
+def threads():
+    """Set the number of threads, for one test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_company_order_and_threads_change_no_prediction(featurized, threads, rng):
+    torch.manual_seed(0)
+    network = SiteNet(clamp=False).eval()
+    order = rng.permutation(len(featurized))
     with torch.no_grad():
+        threads(2)
         together = network(collate(featurized))
+        shuffled = network(collate(featurized[order]))
+        threads(1)
         alone = torch.cat([network(collate(featurized[k : k + 1])) for k in range(len(featurized))])
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(together[torch.as_tensor(order)], shuffled, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("max_atoms", [100, pytest.param(500, marks=pytest.mark.slow)])

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from ._data_parallel import ShareSampler, is_distributed, sum_over_processes
 from .batch import SiteBudgetSampler
+from .losses import WeightedLoss
 from .memory import in_parts
 
 OPTIMIZERS = {
@@ -75,7 +76,7 @@ class SiteNetTrainer(NeuralNet):
     def train_step(self, batch, **fit_params):
         """Add the gradients of a batch; after `gradient_accumulation` of them take a step of the optimizer."""
         if self.n_added_ == 0:
-            self.n_crystals_ = torch.zeros(1, device=self.device)
+            self.size_ = torch.zeros((), device=self.device)
             for _, parameter in self.get_all_learnable_params():
                 parameter.grad = torch.zeros_like(parameter)
         step = self.train_step_single(batch, **fit_params)
@@ -87,45 +88,61 @@ class SiteNetTrainer(NeuralNet):
             if is_distributed():
                 sum_over_processes(gradients)
             for gradient in gradients:
-                gradient.div_(self.n_crystals_)
+                gradient.div_(self.size_.clamp(min=1e-30))
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
             self.optimizer_.step()
         return step
 
     def train_step_single(self, batch, **fit_params):
         """Add to the gradients those of the summed loss of a batch, computed in parts where memory does not suffice."""
-        X, y = batch
         self._set_training(training=True)
         parameters = [parameter for _, parameter in self.get_all_learnable_params()]
 
-        def compute(X, y):
-            y_pred = self.infer(X, **fit_params)
-            loss = self.get_loss(y_pred, y.to(self.device), X=X, training=True) * len(X)
-            return torch.autograd.grad(loss, parameters), loss.detach(), y_pred.detach()
+        def compute(X, y, weight):
+            loss, size, y_pred = self._loss(X, y, weight, **fit_params)
+            return loss.detach(), size, y_pred.detach(), torch.autograd.grad(loss, parameters)
 
-        total = torch.tensor([0.0, len(X)], device=self.device)
-        parts = in_parts(compute, X, y) if len(X) else []
-        for gradients, loss, _ in parts:
-            total[0] += loss
-            for parameter, gradient in zip(parameters, gradients, strict=True):
+        parts = in_parts(compute, *batch) if len(batch[0]) else []
+        for part in parts:
+            for parameter, gradient in zip(parameters, part[3], strict=True):
                 parameter.grad.add_(gradient)
+        total = torch.tensor([0.0, 0.0], device=self.device)
+        for part in parts:
+            total += torch.stack(part[:2])
         if is_distributed():
             sum_over_processes([total])
-        self.last_size_ = total[1]
-        self.n_crystals_ += self.last_size_
-        y_pred = torch.cat([part[2] for part in parts]) if parts else total.new_zeros(0)
-        return {"loss": total[0] / total[1], "y_pred": y_pred}
+        self.size_ += total[1]
+        return self._step(total, [part[2] for part in parts])
+
+    def validation_step(self, batch, **fit_params):
+        """Compute the loss of held-out crystals, in parts where memory does not suffice."""
+        self._set_training(training=False)
+        with torch.no_grad():
+            parts = in_parts(lambda *part: self._loss(*part, **fit_params), *batch)
+        return self._step(sum(torch.stack(part[:2]) for part in parts), [part[2] for part in parts])
 
     def on_batch_end(self, net, batch=None, training=False, **kwargs):  # noqa: ARG002
-        """Count the crystals of all processes when losses are averaged."""
-        if training and is_distributed():
-            self.history.record_batch("train_batch_size", int(self.last_size_))
+        """Average losses by weights rather than numbers of crystals; stop where there is nothing left to learn from."""
+        prefix = "train" if training else "valid"
+        self.history.record_batch(f"{prefix}_batch_size", self.last_size_)
+        loss = self.history[-1, "batches", -1, f"{prefix}_loss"]
+        if training and not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the training loss became {loss} in epoch {len(self.history)}: try a lower lr (now {self.lr}) and "
+                "look for extreme targets"
+            )
 
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Loss of predictions; other shapes than the target's would broadcast silently, so they are refused."""
-        if y_pred.shape != y_true.shape:
-            raise ValueError(f"predictions have shape {tuple(y_pred.shape)}, targets {tuple(y_true.shape)}")
-        return super().get_loss(y_pred, y_true, X=X, training=training)
+    def _loss(self, X, y, weight, **fit_params):
+        """Compute the summed loss of a batch, its weight and predictions."""
+        y_pred, y = self.infer(X, **fit_params), y.to(self.device)
+        if y_pred.shape != y.shape:  # they would broadcast silently
+            raise ValueError(f"predictions have shape {tuple(y_pred.shape)}, targets {tuple(y.shape)}")
+        return *self.criterion_(y_pred, y, weight.to(self.device)), y_pred
+
+    def _step(self, total, predictions):
+        self.last_size_ = float(total[1])
+        y_pred = torch.cat(predictions) if predictions else total.new_zeros(0)
+        return {"loss": total[0] / total[1].clamp(min=1e-30), "y_pred": y_pred}
 
     def notify(self, method_name, **kwargs):
         """Call the callbacks and remember whether one of them stops training."""
@@ -202,7 +219,7 @@ def make_trainer(network, estimator, *, batch_size, sizes, validation, device):
     n_steps = max(1, n_batches // estimator.gradient_accumulation)
     return SiteNetTrainer(
         network,
-        criterion=torch.nn.L1Loss,
+        criterion=WeightedLoss(estimator.loss, network.target_scale),
         optimizer=optimizer,
         lr=estimator.lr,
         max_epochs=estimator.max_epochs,

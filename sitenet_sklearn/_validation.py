@@ -10,41 +10,76 @@ __all__ = [
     "Interval",
     "StrOptions",
     "_fit_context",
+    "check_groups",
+    "check_sample_weight",
     "check_target",
     "check_widths",
 ]
 
 
 def check_target(y, n_crystals):
-    """Return y as a float array with one finite number for every crystal.
+    """Return y as a float array with one finite number for every crystal, or several.
 
     Parameters
     ----------
-    y : array-like of shape (n,) or (n, 1)
-        Target.
+    y : array-like of shape (n,), (n, 1) or (n, k)
+        Targets; among several, NaN where one is unknown.
     n_crystals : int
         Expected length.
 
     Returns
     -------
-    ndarray of shape (n,)
+    ndarray of shape (n,) or (n, k)
 
     Raises
     ------
     ValueError
-        If the length differs, or values are missing, infinite or not numbers; the first index is named.
+        If the length differs, or values are missing, infinite or not numbers, the first index is named; or if all
+        crystals lack one of several targets.
     """
     if y is None:
         raise ValueError("y is None, but a target for every crystal is required")
     array = np.asarray(y)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
+    if array.ndim == 2 and len(array) == n_crystals and array.shape[1] > 1:
+        return _check_targets(array)
     if array.ndim != 1 or len(array) != n_crystals:
         raise ValueError(f"y must hold one target for each of {n_crystals} crystals, got shape {np.shape(y)}")
     for index, value in enumerate(array):
         if not isinstance(value, numbers.Real) or not np.isfinite(value):
             raise ValueError(f"y must hold finite numbers, got {value!r} at index {index}")
     return array.astype(float)
+
+
+def _check_targets(array):
+    try:
+        targets = array.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must hold numbers: {error}") from error
+    if np.isinf(targets).any():
+        raise ValueError(f"y must hold finite numbers or NaN, got inf at index {np.argwhere(np.isinf(targets))[0][0]}")
+    if np.isnan(targets).all(axis=0).any():
+        raise ValueError(f"target {np.isnan(targets).all(axis=0).argmax()} of y is unknown (NaN) for all crystals")
+    return targets
+
+
+def check_sample_weight(sample_weight, n_crystals):
+    """Return sample weights as a float array (n,), ones for None; ValueError unless finite, not negative, not all 0."""
+    weight = np.ones(n_crystals) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    if weight.shape != (n_crystals,):
+        raise ValueError(f"sample_weight must hold one weight for each of {n_crystals} crystals, got {weight.shape}")
+    if not np.isfinite(weight).all() or weight.min() < 0 or weight.sum() == 0:
+        raise ValueError("sample_weight must hold finite weights that are not negative, and one above 0")
+    return weight
+
+
+def check_groups(groups, n_crystals):
+    """Return groups as an array (n,); ValueError for another length."""
+    groups = np.asarray(groups)
+    if groups.shape != (n_crystals,):
+        raise ValueError(f"groups must hold one group for each of {n_crystals} crystals, got shape {groups.shape}")
+    return groups
 
 
 def check_widths(estimator, names):

@@ -132,13 +132,16 @@ class CrystalDataset(Dataset):
     ----------
     crystals : RaggedCrystals
         Crystals.
-    y : ndarray of shape (n,), default=None
+    y : ndarray of shape (n,) or (n, k), default=None
         Targets; zeros where None.
+    weight : ndarray of shape (n,), default=None
+        Weights in the loss; ones where None.
     """
 
-    def __init__(self, crystals, y=None):
+    def __init__(self, crystals, y=None, weight=None):
         self.crystals = crystals
         self.y = np.zeros(len(crystals)) if y is None else np.asarray(y)
+        self.weight = np.ones(len(crystals)) if weight is None else np.asarray(weight)
 
     def __len__(self):
         return len(self.crystals)
@@ -147,9 +150,10 @@ class CrystalDataset(Dataset):
         return self.__getitems__([index])
 
     def __getitems__(self, indices):
-        """Return a batch of crystals and their targets, a tensor of shape (b,)."""
-        rows = np.asarray(indices)
-        return collate(self.crystals[rows]), torch.as_tensor(self.y[rows], dtype=torch.float32)
+        """Return a batch of crystals, their targets (b,) or (b, k) and their weights (b,)."""
+        rows = np.asarray(indices, dtype=int)
+        y, weight = (torch.as_tensor(values[rows], dtype=torch.float32) for values in (self.y, self.weight))
+        return collate(self.crystals[rows]), y, weight
 
 
 class SiteBudgetSampler(Sampler):

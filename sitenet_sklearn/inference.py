@@ -52,10 +52,13 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        ndarray of shape (n,)
-            Predictions in the unit of the training target; NaN for masked crystals.
+        ndarray of shape (n,) or (n, k)
+            Predictions in the unit of the training targets; NaN for masked crystals.
         """
-        return self._fill(X, lambda network, batch: network.raw(batch)[:, None])[:, 0]
+        check_is_fitted(self)
+        n_targets = self.net_.module_.n_targets
+        raw = self._fill(X, n_targets or 1, lambda network, batch: network.raw(batch).reshape(len(batch), -1))
+        return raw[:, 0] if n_targets is None else raw
 
     def transform(self, X):
         """Compute the global vector of every crystal, the input of the last Linear.
@@ -70,7 +73,8 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ndarray of shape (n, g)
             As wide as the last layer after pooling; NaN for masked crystals.
         """
-        return self._fill(X, lambda network, batch: network.global_vector(batch))
+        check_is_fitted(self)
+        return self._fill(X, self._n_features_out, lambda network, batch: network.global_vector(batch))
 
     def site_representation(self, X):
         """Compute the vector of every primitive site, the outputs of all blocks side by side.
@@ -134,20 +138,18 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _site_width(self):
         return sum(block.site_layer.linear[-1].out_features for block in self.net_.module_.blocks)
 
-    def _fill(self, X, function):
+    def _fill(self, X, width, function):
         """Rows of a function of network and batch for all crystals, NaN for masked ones."""
         parts = list(self._run(X, function))
-        rows = torch.cat(parts).numpy() if parts else None
-        width = rows.shape[1] if parts else 1
         result = np.full((len(X), width), np.nan, np.float32)
         if parts:
-            result[X.valid] = rows
+            result[X.valid] = torch.cat(parts).numpy()
         return result
 
     def _run(self, X, function):
         """Yield results of a function of network and batch, on the CPU, for the unmasked crystals in turn."""
         check_is_fitted(self)
-        check_crystals(X, self)
+        check_crystals(X, self, may_be_empty=True)
         for name in ("site_feature_names", "interaction_feature_names"):
             if getattr(X, name) != getattr(self, f"{name}_in_"):
                 raise ValueError(f"fitted on crystals with {getattr(self, f'{name}_in_')}, got {getattr(X, name)}")

@@ -54,6 +54,8 @@ class SiteNet(nn.Module):
         How the sites of a crystal become one vector.
     cutoff : float or None, default=None
         Distance in angstrom beyond which no site is attended to.
+    n_targets : int or None, default=None
+        Number k of outputs of a crystal; None for a single one without a second axis.
     clamp : bool, default=True
         Whether negative outputs become 0, as the loss sees them.
     """
@@ -75,6 +77,7 @@ class SiteNet(nn.Module):
         normalization="layer",
         pooling="mean",
         cutoff=None,
+        n_targets=None,
         clamp=True,
     ):
         super().__init__()
@@ -103,8 +106,13 @@ class SiteNet(nn.Module):
         self.pre_pool = Perceptron(pooled, *style)
         self.pool_logit = nn.Linear(pooled[-1], 1) if pooling == "attention" else None
         self.post_pool = Perceptron([pooled[-1], *post_pool_layers], *style)
-        self.output = nn.Linear([pooled[-1], *post_pool_layers][-1], 1)
-        for name, width in (("site", n_site_features), ("interaction", len(interaction_features)), ("target", 1)):
+        self.n_targets = n_targets
+        self.output = nn.Linear([pooled[-1], *post_pool_layers][-1], n_targets or 1)
+        for name, width in (
+            ("site", n_site_features),
+            ("interaction", len(interaction_features)),
+            ("target", n_targets or 1),
+        ):
             self.register_buffer(f"{name}_shift", torch.zeros(width))
             self.register_buffer(f"{name}_scale", torch.ones(width))
 
@@ -118,15 +126,16 @@ class SiteNet(nn.Module):
 
         Returns
         -------
-        Tensor of shape (b,)
-            Predictions in the unit of the target, clamped at 0 if `clamp`.
+        Tensor of shape (b,) or (b, k)
+            Predictions in the units of the targets, clamped at 0 if `clamp`.
         """
         raw = self.raw(batch)
         return straight_through_clamp(raw) if self.clamp else raw
 
     def raw(self, batch):
-        """Predictions of shape (b,) before the clamp."""
-        return self.output(self.global_vector(batch))[:, 0] * self.target_scale + self.target_shift
+        """Predictions of shape (b,) or (b, k) before the clamp."""
+        predictions = self.output(self.global_vector(batch)) * self.target_scale + self.target_shift
+        return predictions[:, 0] if self.n_targets is None else predictions
 
     def global_vector(self, batch):
         """Representation of every crystal, the input of the last Linear: Tensor of shape (b, g)."""
@@ -165,9 +174,10 @@ class SiteNet(nn.Module):
         ----------
         batches : iterable of CrystalBatch
             Training crystals.
-        y : Tensor of shape (n,)
-            Their targets: shifted by the median and scaled by the standard deviation.
+        y : Tensor of shape (n,) or (n, k)
+            Their targets: shifted by the median and scaled by the standard deviation of those that are not NaN.
         """
+        targets = [column[~column.isnan()] for column in y.reshape(len(y), -1).T]
         site, interaction = _Moments(), _Moments()
         for batch in batches:
             site.add(batch.site_features, batch.multiplicity)
@@ -176,7 +186,7 @@ class SiteNet(nn.Module):
         for name, (shift, scale) in (
             ("site", site.shift_and_scale()),
             ("interaction", interaction.shift_and_scale()),
-            ("target", (y.median(), y.std(correction=0))),
+            ("target", [torch.stack([f(column) for column in targets]) for f in (torch.median, _deviation)]),
         ):
             getattr(self, f"{name}_shift").copy_(shift)
             getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
@@ -239,6 +249,10 @@ _PAIR_FUNCTIONS = {
     "inverse_distance": _inverse_distance,
     "inverse_square_distance": lambda batch: _inverse_distance(batch) ** 2,
 }
+
+
+def _deviation(values):
+    return values.std(correction=0)
 
 
 class _Moments:

@@ -5,7 +5,7 @@ import warnings
 from .ragged import RaggedCrystals
 
 
-def check_crystals(X, estimator):
+def check_crystals(X, estimator, *, may_be_empty=False):
     """Raise a TypeError unless X is a `RaggedCrystals`, a ValueError if it is empty.
 
     Parameters
@@ -14,6 +14,8 @@ def check_crystals(X, estimator):
         What a user passed as crystals.
     estimator : object
         Whose input this is; its class is named in messages.
+    may_be_empty : bool, default=False
+        Whether X may hold no crystals.
     """
     name = type(estimator).__name__
     if not isinstance(X, RaggedCrystals):
@@ -21,7 +23,7 @@ def check_crystals(X, estimator):
             f"{name} expects RaggedCrystals, got {type(X).__name__}: put a SupercellFeaturizer before it, "
             "as in make_pipeline(SupercellFeaturizer(), SiteNetRegressor())"
         )
-    if len(X) == 0:
+    if len(X) == 0 and not may_be_empty:
         raise ValueError(f"{name} expects at least one crystal, got an empty RaggedCrystals")
 
 

@@ -13,8 +13,8 @@ LAYERS = [
     {"_validation", "elements", "structures"},
     {"lattice", "oxidation", "primitive", "sublattice", "supercell", "compression"},
     {"cache", "crystal", "featurize", "featurizer", "filtering", "ragged", "store", "streaming", "usable"},
-    {"batch", "segments", "tiles", "kernels", "layers", "attention", "network"},
-    {"memory", "_data_parallel", "inference", "presets", "_training", "regressor"},
+    {"batch", "segments", "tiles", "kernels", "layers", "losses", "attention", "network"},
+    {"memory", "_data_parallel", "inference", "presets", "_training", "_base", "regressor"},
     {"reference", "datasets"},
     {"demo", "cli", "__main__", "__init__"},
 ]

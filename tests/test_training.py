@@ -5,6 +5,8 @@ from skorch.callbacks import Callback
 
 from sitenet_sklearn import SiteNetRegressor
 from sitenet_sklearn._training import SiteNetTrainer, learning_rate_share, resolve_device, seeded
+from sitenet_sklearn.batch import collate
+from sitenet_sklearn.losses import WeightedLoss
 from sitenet_sklearn.network import SiteNet
 
 
@@ -32,10 +34,15 @@ def test_devices():
             resolve_device("cuda")
 
 
-def test_loss_never_broadcasts():
-    trainer = SiteNetTrainer(SiteNet(), criterion=torch.nn.L1Loss).initialize()
-    with pytest.raises(ValueError, match=r"predictions have shape \(3, 1\), targets \(3,\)"):
-        trainer.get_loss(torch.zeros(3, 1), torch.zeros(3))
+def test_loss_never_broadcasts(featurized):
+    trainer = SiteNetTrainer(SiteNet(), criterion=WeightedLoss("l1", torch.ones(1))).initialize()
+    with pytest.raises(ValueError, match=r"predictions have shape \(40,\), targets \(40, 1\)"):
+        trainer.validation_step((collate(featurized), torch.zeros(40, 1), torch.ones(40)))
+
+
+def test_a_loss_that_is_not_finite_stops_training_with_an_explanation(featurized, band_gaps):
+    with pytest.raises(FloatingPointError, match=r"loss became (nan|inf) in epoch \d+: try a lower lr \(now 1e\+30\)"):
+        SiteNetRegressor(max_epochs=20, lr=1e30, normalization="none", random_state=0).fit(featurized, band_gaps)
 
 
 class Stop(Callback):

@@ -16,7 +16,8 @@ def test_targets_become_one_float_array(y):
     [
         (None, "y is None"),
         ([1.0], r"one target for each of 2 crystals, got shape \(1,\)"),
-        ([[1.0, 2.0], [1.0, 2.0]], r"one target for each of 2 crystals, got shape \(2, 2\)"),
+        ([[1.0, 2.0]], r"one target for each of 2 crystals, got shape \(1, 2\)"),
+        ([["a", 1.0], [2.0, 3.0]], "y must hold numbers"),
         ([1.0, np.nan], "finite numbers, got .*nan.* at index 1"),
         ([np.inf, 1.0], "finite numbers, got .*inf.* at index 0"),
         (["a", "b"], "finite numbers, got .*'a'.* at index 0"),

@@ -1,0 +1,239 @@
+"""What the estimators share: parameters, training, and how they become fitted."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import GroupShuffleSplit
+from sklearn.utils import check_random_state
+
+from ._data_parallel import common_random
+from ._training import OPTIMIZERS, make_trainer, resolve_device, seeded
+from ._validation import Interval, StrOptions, _fit_context, check_groups, check_sample_weight, check_widths
+from .batch import CrystalDataset
+from .inference import PAPER_BATCH_SIZE, NetworkInference, batches
+from .layers import ACTIVATIONS, NORMALIZATIONS
+from .losses import LOSSES
+from .network import SiteNet
+from .presets import FromPreset
+from .usable import check_crystals, trainable
+
+MIN_BATCH_SIZE = 128
+STEPS_PER_EPOCH = 50
+MIN_VALIDATED = 20
+
+_POSITIVE = [Interval(Integral, 1, None, closed="left")]
+_SIZES = ("embedding_dim", "site_dim", "interaction_dim", "n_heads", "n_blocks")
+_LAYERS = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
+_ARCHITECTURE = (*_SIZES, *_LAYERS, "activation", "normalization", "pooling", "cutoff", "clamp")
+
+
+class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
+    """Base of `SiteNetRegressor` and `SiteNetClassifier`; parameters are documented there."""
+
+    _parameter_constraints = {
+        **dict.fromkeys(("embedding_dim", "site_dim", "interaction_dim", "n_heads", "n_blocks"), _POSITIVE),
+        **{name: [tuple, list] for name in _LAYERS},
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "normalization": [StrOptions(set(NORMALIZATIONS))],
+        "pooling": [StrOptions({"mean", "max", "attention"})],
+        "cutoff": [Interval(Real, 0, None, closed="neither"), None],
+        "clamp": ["boolean"],
+        "loss": [StrOptions(set(LOSSES))],
+        "max_epochs": _POSITIVE,
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [*_POSITIVE, StrOptions({"auto"})],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [*_POSITIVE, None],
+        "gradient_accumulation": _POSITIVE,
+        "amp": ["boolean"],
+        "compile": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "device": [str, torch.device],
+        "train_oversized": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        embedding_dim=92,
+        site_dim=30,
+        interaction_dim=16,
+        n_heads=3,
+        n_blocks=2,
+        attention_hidden_layers=(225,),
+        pre_pool_layers=(94,),
+        post_pool_layers=(200, 200, 200),
+        activation="mish",
+        normalization="layer",
+        pooling="mean",
+        cutoff=None,
+        clamp=True,
+        loss="l1",
+        max_epochs=40,
+        lr=0.0008126,
+        optimizer="adamw",
+        weight_decay=0.0001,
+        batch_size="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        patience=None,
+        gradient_accumulation=1,
+        amp=False,
+        compile=False,  # noqa: A002
+        callbacks=None,
+        device="auto",
+        train_oversized=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.embedding_dim = embedding_dim
+        self.site_dim = site_dim
+        self.interaction_dim = interaction_dim
+        self.n_heads = n_heads
+        self.n_blocks = n_blocks
+        self.attention_hidden_layers = attention_hidden_layers
+        self.pre_pool_layers = pre_pool_layers
+        self.post_pool_layers = post_pool_layers
+        self.activation = activation
+        self.normalization = normalization
+        self.pooling = pooling
+        self.cutoff = cutoff
+        self.clamp = clamp
+        self.loss = loss
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.gradient_accumulation = gradient_accumulation
+        self.amp = amp
+        self.compile = compile
+        self.callbacks = callbacks
+        self.device = device
+        self.train_oversized = train_oversized
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, validation_data=None, groups=None):
+        """Train a new network.
+
+        Parameters
+        ----------
+        X : RaggedCrystals
+            n crystals, from `SupercellFeaturizer`. Masked ones are left out, and oversized ones unless
+            `train_oversized`, each with a warning that counts them.
+        y : array-like of shape (n,) or (n, k)
+            Targets. Among several, NaN says that one is unknown: it has no loss.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the crystals in the loss, not negative; None for equal ones.
+        validation_data : tuple (X, y), default=None
+            Crystals and targets to hold out instead of a random share of X.
+        groups : array-like of shape (n,), default=None
+            Crystals of one group are held out together or not at all.
+
+        Returns
+        -------
+        estimator
+            The estimator itself.
+
+        Raises
+        ------
+        TypeError
+            If X is no RaggedCrystals.
+        ValueError
+            If a parameter, y, sample_weight or validation_data is wrong.
+        FloatingPointError
+            If the loss becomes NaN or infinite.
+        """
+        check_crystals(X, self)
+        check_widths(self, _LAYERS)
+        y, weight = self._check_target(y, len(X)), check_sample_weight(sample_weight, len(X))
+        validation = None if validation_data is None else self._check_validation(validation_data, y)
+        groups = None if groups is None else check_groups(groups, len(X))
+        rows = trainable(X, train_oversized=self.train_oversized)
+        X, y, weight = X[rows], y[rows], weight[rows]
+        device = resolve_device(self.device)
+        random = common_random(check_random_state(self.random_state), device)
+        if validation is None:
+            train, held_out = self._split(len(X), random, None if groups is None else groups[rows])
+            validation = CrystalDataset(X[held_out], y[held_out], weight[held_out]) if len(held_out) else None
+            X, y, weight = X[train], y[train], weight[train]
+        self._remember_features(X.site_feature_names, X.interaction_feature_names)
+        self.batch_size_ = self._resolve_batch_size(X.primitive_sizes)
+        with seeded(random.randint(2**31 - 1), device):
+            self._train(CrystalDataset(X, y, weight), validation, device)
+        return self
+
+    def _check_validation(self, validation_data, y):
+        try:
+            X_held_out, y_held_out = validation_data
+        except (TypeError, ValueError) as error:
+            raise ValueError("validation_data must be a pair (X, y)") from error
+        check_crystals(X_held_out, self)
+        y_held_out = self._check_target(y_held_out, len(X_held_out))
+        if y_held_out.shape[1:] != y.shape[1:]:
+            raise ValueError(f"validation_data has targets of shape {y_held_out.shape}, those of y are {y.shape}")
+        return CrystalDataset(X_held_out[X_held_out.valid], y_held_out[X_held_out.valid])
+
+    def _split(self, n, random, groups=None):
+        """Draw the indices of training and of held-out crystals, the latter possibly none."""
+        if not self.early_stopping or n < MIN_VALIDATED:
+            random.permutation(n)  # the numbers that follow are the same with and without
+            return np.arange(n), np.arange(0)
+        if groups is not None:
+            splitter = GroupShuffleSplit(1, test_size=self.validation_fraction, random_state=random)
+            return next(splitter.split(groups, groups=groups))
+        order, held_out = random.permutation(n), max(1, round(self.validation_fraction * n))
+        return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+    def _remember_features(self, site_feature_names, interaction_feature_names):
+        self.n_site_features_in_ = len(site_feature_names)
+        self.site_feature_names_in_ = tuple(site_feature_names)
+        self.interaction_feature_names_in_ = tuple(interaction_feature_names)
+
+    def _resolve_batch_size(self, sizes):
+        if self.batch_size != "auto":
+            return self.batch_size
+        return int(np.clip(sizes.sum() // STEPS_PER_EPOCH, MIN_BATCH_SIZE, PAPER_BATCH_SIZE))
+
+    def _train(self, data, validation, device):
+        network = SiteNet(
+            self.n_site_features_in_,
+            self.interaction_feature_names_in_,
+            n_targets=None if data.y.ndim == 1 else data.y.shape[1],
+            **{name: getattr(self, name) for name in _ARCHITECTURE},
+        )
+        if self.compile:
+            network.compile_pairs()
+        network.standardize(batches(data.crystals), torch.as_tensor(data.y, dtype=torch.float32))
+        sizes = data.crystals.primitive_sizes
+        self.net_ = make_trainer(
+            network, self, batch_size=self.batch_size_, sizes=sizes, validation=validation, device=device
+        )
+        self.net_.fit(data, None)
+        self.net_.train_split = None  # do not keep the held-out crystals
+        self.history_ = self.net_.history
+        if self.net_.interrupted_:
+            raise KeyboardInterrupt(f"training was interrupted after {len(self.history_)} epochs")
+
+    def _adopt(self, network, site_feature_names, interaction_feature_names):
+        """Become fitted with a network that was trained elsewhere."""
+        self._remember_features(site_feature_names, interaction_feature_names)
+        self.batch_size_ = PAPER_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
+        device = resolve_device(self.device)
+        sizes = np.ones(1, int)
+        trainer = make_trainer(network, self, batch_size=self.batch_size_, sizes=sizes, validation=None, device=device)
+        self.net_ = trainer.initialize()
+        self.history_ = self.net_.history
+        return self

@@ -2,6 +2,7 @@
 
 from .featurizer import SupercellFeaturizer
 from .filtering import filter_structures
+from .persistence import load_model, save_model
 from .ragged import RaggedCrystals
 from .reference import load_reference_checkpoint
 from .regressor import SiteNetRegressor
@@ -11,6 +12,8 @@ __all__ = [
     "SiteNetRegressor",
     "SupercellFeaturizer",
     "filter_structures",
+    "load_model",
     "load_reference_checkpoint",
+    "save_model",
 ]
 __version__ = "0.1.0.dev0"

@@ -80,7 +80,9 @@ class SiteNet(nn.Module):
         n_targets=None,
         clamp=True,
     ):
+        config = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
         super().__init__()
+        self.config = config
         style = (activation, normalization)
         sites = n_heads * site_dim
         self.n_heads, self.clamp, self.pooling = n_heads, clamp, pooling

@@ -15,7 +15,7 @@ LAYERS = [
     {"cache", "crystal", "featurize", "featurizer", "filtering", "ragged", "store", "streaming", "usable"},
     {"batch", "segments", "tiles", "kernels", "layers", "losses", "attention", "network"},
     {"memory", "_data_parallel", "inference", "presets", "_training", "_base", "regressor"},
-    {"reference", "datasets"},
+    {"reference", "persistence", "datasets"},
     {"demo", "cli", "__main__", "__init__"},
 ]
 LAYER_OF = {module: k for k, layer in enumerate(LAYERS) for module in layer}

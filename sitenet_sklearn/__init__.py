@@ -1,5 +1,6 @@
 """Site-Net for scikit-learn: properties of crystals by global self-attention over real-space supercells."""
 
+from .ensemble import SiteNetEnsemble
 from .featurizer import SupercellFeaturizer
 from .filtering import filter_structures
 from .persistence import load_model, save_model
@@ -9,6 +10,7 @@ from .regressor import SiteNetRegressor
 
 __all__ = [
     "RaggedCrystals",
+    "SiteNetEnsemble",
     "SiteNetRegressor",
     "SupercellFeaturizer",
     "filter_structures",

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+
+from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
+
+QUICK = SiteNetRegressor(max_epochs=1, site_dim=6, attention_hidden_layers=(8,))
+
+
+def test_members_differ_and_the_ensemble_is_their_mean(featurized, band_gaps):
+    ensemble = SiteNetEnsemble(QUICK, n_members=3, random_state=0).fit(featurized, band_gaps)
+    members = np.stack([member.predict(featurized) for member in ensemble.estimators_])
+    mean, std = ensemble.predict(featurized, return_std=True)
+    np.testing.assert_allclose(mean, members.mean(axis=0))
+    np.testing.assert_allclose(std, members.std(axis=0))
+    assert (std > 0).all()
+    again = clone(ensemble).fit(featurized, band_gaps)
+    np.testing.assert_array_equal(again.predict(featurized), mean)
+
+
+def test_members_trained_side_by_side_are_those_trained_in_turn(featurized, band_gaps):
+    predictions = [
+        SiteNetEnsemble(QUICK, n_members=2, n_jobs=n_jobs, random_state=0)
+        .fit(featurized, band_gaps)
+        .predict(featurized)
+        for n_jobs in (1, 2)
+    ]
+    np.testing.assert_allclose(*predictions, atol=1e-4)
+
+
+def test_pipelines_can_be_members(structures, band_gaps):
+    pipeline = make_pipeline(SupercellFeaturizer(max_atoms=20), QUICK)
+    ensemble = SiteNetEnsemble(pipeline, n_members=2, random_state=0).fit(structures, band_gaps)
+    assert ensemble.predict(structures).shape == (40,)
+    states = [member[-1].random_state for member in ensemble.estimators_]
+    assert len(set(states)) == 2
+
+
+def test_fit_parameters_reach_the_members(featurized, band_gaps):
+    weight = np.r_[np.ones(20), np.zeros(20)]
+    ensemble = SiteNetEnsemble(QUICK, n_members=1, random_state=0)
+    weighed = ensemble.fit(featurized, band_gaps, sample_weight=weight).predict(featurized)
+    assert np.abs(weighed - clone(ensemble).fit(featurized, band_gaps).predict(featurized)).max() > 1e-4
+
+
+def test_masked_crystals_stay_nan(featurized, band_gaps, structures):
+    ensemble = SiteNetEnsemble(QUICK, n_members=2, random_state=0).fit(featurized, band_gaps)
+    with pytest.warns(UserWarning, match="masked"):
+        X = SupercellFeaturizer(max_atoms=20, on_error="mask").transform([structures[0], "no file"])
+    assert np.isnan(ensemble.predict(X)).tolist() == [False, True]
+
+
+def test_it_must_be_fitted(featurized):
+    with pytest.raises(NotFittedError):
+        SiteNetEnsemble().predict(featurized)

@@ -55,6 +55,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         "callbacks": [list, tuple, None],
         "device": [str, torch.device],
         "train_oversized": ["boolean"],
+        "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -90,6 +91,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         callbacks=None,
         device="auto",
         train_oversized=False,
+        warm_start=False,
         random_state=None,
         verbose=0,
     ):
@@ -121,12 +123,13 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         self.callbacks = callbacks
         self.device = device
         self.train_oversized = train_oversized
+        self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, validation_data=None, groups=None):
-        """Train a new network.
+        """Train a new network, or with `warm_start` the one that is there.
 
         Parameters
         ----------
@@ -138,7 +141,8 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         sample_weight : array-like of shape (n,), default=None
             Weights of the crystals in the loss, not negative; None for equal ones.
         validation_data : tuple (X, y), default=None
-            Crystals and targets to hold out instead of a random share of X.
+            Crystals and targets to hold out instead of a random share of X. Their loss is recorded, and decides
+            with `early_stopping`.
         groups : array-like of shape (n,), default=None
             Crystals of one group are held out together or not at all.
 
@@ -156,24 +160,67 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         FloatingPointError
             If the loss becomes NaN or infinite.
         """
-        check_crystals(X, self)
-        check_widths(self, _LAYERS)
-        y, weight = self._check_target(y, len(X)), check_sample_weight(sample_weight, len(X))
-        validation = None if validation_data is None else self._check_validation(validation_data, y)
         groups = None if groups is None else check_groups(groups, len(X))
-        rows = trainable(X, train_oversized=self.train_oversized)
-        X, y, weight = X[rows], y[rows], weight[rows]
+        X, y, weight, rows = self._select(X, y, sample_weight)
+        validation = None if validation_data is None else self._check_validation(validation_data, y)
         device = resolve_device(self.device)
         random = common_random(check_random_state(self.random_state), device)
         if validation is None:
             train, held_out = self._split(len(X), random, None if groups is None else groups[rows])
             validation = CrystalDataset(X[held_out], y[held_out], weight[held_out]) if len(held_out) else None
             X, y, weight = X[train], y[train], weight[train]
-        self._remember_features(X.site_feature_names, X.interaction_feature_names)
+        data = CrystalDataset(X, y, weight)
         self.batch_size_ = self._resolve_batch_size(X.primitive_sizes)
         with seeded(random.randint(2**31 - 1), device):
-            self._train(CrystalDataset(X, y, weight), validation, device)
+            network = self._network_for(data, keep=self.warm_start)
+            self.net_ = self._trainer(network, data.crystals.primitive_sizes, validation, device)
+            self.net_.fit(data, None)
+        self.net_.train_split = None  # do not keep the held-out crystals
+        self.history_ = self.net_.history
+        if self.net_.interrupted_:
+            raise KeyboardInterrupt(f"training was interrupted after {len(self.history_)} epochs")
         return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one more epoch, at the learning rate `lr` throughout.
+
+        The first call standardises inputs and targets by its crystals, later ones keep that.
+
+        Parameters
+        ----------
+        X : RaggedCrystals
+            n crystals, as in `fit`.
+        y : array-like of shape (n,) or (n, k)
+            Targets.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the crystals in the loss; None for equal ones.
+
+        Returns
+        -------
+        estimator
+            The estimator itself.
+        """
+        X, y, weight, _ = self._select(X, y, sample_weight)
+        data, device = CrystalDataset(X, y, weight), resolve_device(self.device)
+        random = common_random(check_random_state(self.random_state), device)
+        n_before = len(self.history_) if hasattr(self, "history_") else 0
+        with seeded((random.randint(2**31 - 1) + n_before) % 2**31, device):
+            network = self._network_for(data, keep=True)
+            if not hasattr(self, "net_") or self.net_.module_ is not network or self.net_.max_epochs != 1:
+                self.batch_size_ = self._resolve_batch_size(X.primitive_sizes)
+                self.net_ = self._trainer(network, None, None, device).initialize()
+            self.net_.partial_fit(data, None)
+        self.history_ = self.net_.history
+        return self
+
+    def _select(self, X, y, sample_weight):
+        """Check crystals, targets and weights, and keep those to train on, also by their indices."""
+        check_crystals(X, self)
+        check_widths(self, _LAYERS)
+        y, weight = self._check_target(y, len(X)), check_sample_weight(sample_weight, len(X))
+        rows = trainable(X, train_oversized=self.train_oversized)
+        return X[rows], y[rows], weight[rows], rows
 
     def _check_validation(self, validation_data, y):
         try:
@@ -207,33 +254,40 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
             return self.batch_size
         return int(np.clip(sizes.sum() // STEPS_PER_EPOCH, MIN_BATCH_SIZE, PAPER_BATCH_SIZE))
 
-    def _train(self, data, validation, device):
-        network = SiteNet(
-            self.n_site_features_in_,
-            self.interaction_feature_names_in_,
-            n_targets=None if data.y.ndim == 1 else data.y.shape[1],
+    def _network_for(self, data, *, keep):
+        """Build the network that data and parameters ask for, or keep the fitted one if it is that."""
+        names = data.crystals.site_feature_names, data.crystals.interaction_feature_names
+        config = {
+            "n_site_features": len(names[0]),
+            "interaction_features": names[1],
+            "n_targets": None if data.y.ndim == 1 else data.y.shape[1],
             **{name: getattr(self, name) for name in _ARCHITECTURE},
-        )
+        }
+        config = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+        if keep and hasattr(self, "net_"):
+            fitted = self.net_.module_.config | {"site_features": self.site_feature_names_in_}
+            wanted = config | {"site_features": names[0]}
+            for name, value in wanted.items():
+                if fitted[name] != value:
+                    raise ValueError(f"the fitted network has {name}={fitted[name]!r} and cannot go on with {value!r}")
+            return self.net_.module_
+        self._remember_features(*names)
+        network = SiteNet(**config)
+        network.standardize(batches(data.crystals), torch.as_tensor(data.y, dtype=torch.float32))
+        return network
+
+    def _trainer(self, network, sizes, validation, device):
         if self.compile:
             network.compile_pairs()
-        network.standardize(batches(data.crystals), torch.as_tensor(data.y, dtype=torch.float32))
-        sizes = data.crystals.primitive_sizes
-        self.net_ = make_trainer(
+        return make_trainer(
             network, self, batch_size=self.batch_size_, sizes=sizes, validation=validation, device=device
         )
-        self.net_.fit(data, None)
-        self.net_.train_split = None  # do not keep the held-out crystals
-        self.history_ = self.net_.history
-        if self.net_.interrupted_:
-            raise KeyboardInterrupt(f"training was interrupted after {len(self.history_)} epochs")
 
     def _adopt(self, network, site_feature_names, interaction_feature_names):
         """Become fitted with a network that was trained elsewhere."""
         self._remember_features(site_feature_names, interaction_feature_names)
         self.batch_size_ = PAPER_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
         device = resolve_device(self.device)
-        sizes = np.ones(1, int)
-        trainer = make_trainer(network, self, batch_size=self.batch_size_, sizes=sizes, validation=None, device=device)
-        self.net_ = trainer.initialize()
+        self.net_ = self._trainer(network, None, None, device).initialize()
         self.history_ = self.net_.history
         return self

@@ -202,10 +202,10 @@ def make_trainer(network, estimator, *, batch_size, sizes, validation, device):
         Whose `lr`, `optimizer`, `weight_decay`, `max_epochs`, `patience`, `callbacks` and `verbose` count.
     batch_size : int
         Largest number of primitive sites in a batch.
-    sizes : ndarray of int, shape (n,)
-        Primitive sites of the training crystals.
+    sizes : ndarray of int, shape (n,), or None
+        Primitive sites of the training crystals; None for a trainer of single epochs at a constant learning rate.
     validation : CrystalDataset or None
-        Held-out crystals; with them the weights of the best epoch are restored.
+        Held-out crystals; with `early_stopping` the weights of the epoch that predicts them best are restored.
     device : torch.device
         Where to train.
 
@@ -215,17 +215,19 @@ def make_trainer(network, estimator, *, batch_size, sizes, validation, device):
         Ready to `fit` a `CrystalDataset`.
     """
     optimizer, settings = OPTIMIZERS[estimator.optimizer]
-    n_batches = len(list(SiteBudgetSampler(sizes, batch_size))) * estimator.max_epochs
-    n_steps = max(1, n_batches // estimator.gradient_accumulation)
+    n_steps = None
+    if sizes is not None:
+        n_batches = len(list(SiteBudgetSampler(sizes, batch_size))) * estimator.max_epochs
+        n_steps = max(1, n_batches // estimator.gradient_accumulation)
     return SiteNetTrainer(
         network,
         criterion=WeightedLoss(estimator.loss, network.target_scale),
         optimizer=optimizer,
         lr=estimator.lr,
-        max_epochs=estimator.max_epochs,
+        max_epochs=1 if sizes is None else estimator.max_epochs,
         batch_size=batch_size,
         train_split=None if validation is None else predefined_split(validation),
-        callbacks=_callbacks(estimator, n_steps, validation is not None),
+        callbacks=_callbacks(estimator, n_steps, validation is not None and estimator.early_stopping),
         device=str(device),
         amp=estimator.amp,
         gradient_accumulation=estimator.gradient_accumulation,
@@ -251,9 +253,11 @@ def learning_rate_share(step, n_steps):
 
 
 def _callbacks(estimator, n_steps, validated):
-    share = partial(learning_rate_share, n_steps=n_steps)
-    schedule = StepScheduler(torch.optim.lr_scheduler.LambdaLR, step_every="batch", lr_lambda=share)
-    callbacks = [("grad_clip", GradientNormClipping(MAX_GRADIENT_NORM)), ("lr_scheduler", schedule)]
+    callbacks = [("grad_clip", GradientNormClipping(MAX_GRADIENT_NORM))]
+    if n_steps is not None:
+        share = partial(learning_rate_share, n_steps=n_steps)
+        schedule = StepScheduler(torch.optim.lr_scheduler.LambdaLR, step_every="batch", lr_lambda=share)
+        callbacks.append(("lr_scheduler", schedule))
     if estimator.verbose:
         callbacks.append(("progress", EpochProgress()))
     callbacks += [c if isinstance(c, tuple) else (type(c).__name__, c) for c in estimator.callbacks or ()]

@@ -80,6 +80,9 @@ class SiteNetRegressor(RegressorMixin, BaseSiteNet):
     train_oversized : bool, default=False
         Whether to train on crystals whose primitive cell alone exceeds the `max_atoms` of the featurizer. The
         paper leaves them out and still predicts them.
+    warm_start : bool, default=False
+        Whether `fit` goes on with the network of the last one, with new steps of the optimizer from its beginning; what
+        standardises inputs and target stays. Crystals and parameters must ask for the same network.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, of the split and of the order of crystals. The same number gives the
         same predictions on the same machine; torch's global random state is left as found.

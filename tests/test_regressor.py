@@ -147,7 +147,7 @@ def test_other_input_is_refused(X, message, fitted):
 
 @pytest.mark.parametrize("y", [np.zeros(39), np.full(40, np.nan), ["a"] * 40, None])
 def test_wrong_targets_are_refused_before_training(featurized, y, monkeypatch):
-    monkeypatch.setattr(SiteNetRegressor, "_train", lambda *_: pytest.fail("trained first"))
+    monkeypatch.setattr(SiteNetRegressor, "_network_for", lambda *_, **__: pytest.fail("trained first"))
     with pytest.raises(ValueError, match="y "):
         SiteNetRegressor().fit(featurized, y)
 
@@ -173,7 +173,7 @@ def test_wrong_targets_are_refused_before_training(featurized, y, monkeypatch):
     ],
 )
 def test_wrong_parameters_are_named_before_training(featurized, band_gaps, parameters, monkeypatch):
-    monkeypatch.setattr(SiteNetRegressor, "_train", lambda *_: pytest.fail("trained first"))
+    monkeypatch.setattr(SiteNetRegressor, "_network_for", lambda *_, **__: pytest.fail("trained first"))
     with pytest.raises(InvalidParameterError, match=f"'{next(iter(parameters))}' parameter of SiteNetRegressor"):
         SiteNetRegressor(**parameters).fit(featurized, band_gaps)
 
@@ -320,3 +320,30 @@ def test_weights_reach_fit_and_scorer_through_metadata_routing(featurized, band_
         scorer = get_scorer("neg_mean_absolute_error").set_score_request(sample_weight=True)
         scores = cross_validate(model, featurized, band_gaps, cv=2, scoring=scorer, params={"sample_weight": weight})
     assert np.isfinite(scores["test_score"]).all()
+
+
+def test_warm_start_goes_on_with_the_network_that_is_there(featurized, band_gaps):
+    model = SiteNetRegressor(**QUICK, warm_start=True).fit(featurized, band_gaps)
+    first = model.history_[-1, "train_loss"]
+    network = model.net_.module_
+    model.fit(featurized, band_gaps)
+    assert model.net_.module_ is network
+    assert model.history_[0, "train_loss"] < first
+    with pytest.raises(ValueError, match="the fitted network has n_heads=3 and cannot go on with 2"):
+        model.set_params(n_heads=2).fit(featurized, band_gaps)
+    with pytest.raises(ValueError, match="the fitted network has n_targets=None and cannot go on with 2"):
+        model.set_params(n_heads=3).fit(featurized, np.column_stack([band_gaps, band_gaps]))
+    assert SiteNetRegressor(**QUICK).fit(featurized, band_gaps).net_.module_ is not network
+
+
+def test_partial_fit_adds_epochs(featurized, band_gaps):
+    model = SiteNetRegressor(**QUICK | {"lr": 0.003})
+    for k in range(10):
+        assert model.partial_fit(featurized, band_gaps) is model
+        assert len(model.history_) == k + 1
+    losses = model.history_[:, "train_loss"]
+    assert losses[-1] < 0.9 * losses[0]
+    assert model.predict(featurized).shape == (40,)
+    fitted = SiteNetRegressor(**QUICK).fit(featurized, band_gaps)
+    before = fitted.predict(featurized)
+    assert np.abs(fitted.partial_fit(featurized, band_gaps).predict(featurized) - before).max() > 1e-4

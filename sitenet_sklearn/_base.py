@@ -1,5 +1,6 @@
 """What the estimators share: parameters, training, and how they become fitted."""
 
+import os
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,6 +13,7 @@ from ._data_parallel import common_random
 from ._training import OPTIMIZERS, make_trainer, resolve_device, seeded
 from ._validation import Interval, StrOptions, _fit_context, check_groups, check_sample_weight, check_widths
 from .batch import CrystalDataset
+from .checkpoint import TrainingCheckpoint
 from .inference import PAPER_BATCH_SIZE, NetworkInference, batches
 from .layers import ACTIVATIONS, NORMALIZATIONS
 from .losses import LOSSES
@@ -52,6 +54,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         "gradient_accumulation": _POSITIVE,
         "amp": ["boolean"],
         "compile": ["boolean"],
+        "checkpoint_dir": [str, os.PathLike, None],
         "callbacks": [list, tuple, None],
         "device": [str, torch.device],
         "train_oversized": ["boolean"],
@@ -88,6 +91,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         gradient_accumulation=1,
         amp=False,
         compile=False,  # noqa: A002
+        checkpoint_dir=None,
         callbacks=None,
         device="auto",
         train_oversized=False,
@@ -120,6 +124,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         self.gradient_accumulation = gradient_accumulation
         self.amp = amp
         self.compile = compile
+        self.checkpoint_dir = checkpoint_dir
         self.callbacks = callbacks
         self.device = device
         self.train_oversized = train_oversized
@@ -169,12 +174,17 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
             train, held_out = self._split(len(X), random, None if groups is None else groups[rows])
             validation = CrystalDataset(X[held_out], y[held_out], weight[held_out]) if len(held_out) else None
             X, y, weight = X[train], y[train], weight[train]
-        data = CrystalDataset(X, y, weight)
+        data, checkpoint, seed = CrystalDataset(X, y, weight), None, random.randint(2**31 - 1)
         self.batch_size_ = self._resolve_batch_size(X.primitive_sizes)
-        with seeded(random.randint(2**31 - 1), device):
+        if self.checkpoint_dir is not None:
+            datasets = [data] if validation is None else [data, validation]
+            checkpoint = TrainingCheckpoint.of_fit(self.checkpoint_dir, self, datasets, seed)
+            seed = checkpoint.seed
+        with seeded(seed, device):
             network = self._network_for(data, keep=self.warm_start)
-            self.net_ = self._trainer(network, data.crystals.primitive_sizes, validation, device)
+            self.net_ = self._trainer(network, X.primitive_sizes, validation, device, checkpoint)
             self.net_.fit(data, None)
+        self.net_.checkpoint = None
         self.net_.train_split = None  # do not keep the held-out crystals
         self.history_ = self.net_.history
         if self.net_.interrupted_:
@@ -276,11 +286,17 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         network.standardize(batches(data.crystals), torch.as_tensor(data.y, dtype=torch.float32))
         return network
 
-    def _trainer(self, network, sizes, validation, device):
+    def _trainer(self, network, sizes, validation, device, checkpoint=None):
         if self.compile:
             network.compile_pairs()
         return make_trainer(
-            network, self, batch_size=self.batch_size_, sizes=sizes, validation=validation, device=device
+            network,
+            self,
+            batch_size=self.batch_size_,
+            sizes=sizes,
+            validation=validation,
+            device=device,
+            checkpoint=checkpoint,
         )
 
     def _adopt(self, network, site_feature_names, interaction_feature_names):

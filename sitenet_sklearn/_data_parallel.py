@@ -15,6 +15,11 @@ def is_distributed():
     return distributed.is_available() and distributed.is_initialized()
 
 
+def is_first_process():
+    """Whether this process is the only one, or the one that writes files."""
+    return not is_distributed() or distributed.get_rank() == 0
+
+
 def sum_over_processes(tensors):
     """Add up tensors of one dtype and device over all processes, in place."""
     flat = torch.cat([tensor.flatten() for tensor in tensors])

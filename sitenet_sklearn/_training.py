@@ -38,19 +38,24 @@ class SiteNetTrainer(NeuralNet):
         Whether to compute in bfloat16 where that is precise enough.
     gradient_accumulation : int, default=1
         Number of batches to every step of the optimizer.
+    checkpoint : TrainingCheckpoint, default=None
+        Where to go on from; it is among the callbacks as well.
     **kwargs
         Those of `skorch.NeuralNet`.
 
     Attributes
     ----------
+    order_ : torch.Generator
+        Source of the order of crystals.
     n_added_ : int
         Number of batches in the gradients since the last step of the optimizer.
     interrupted_ : bool
         Whether Ctrl-C ended training, which skorch does not tell apart from a callback that stops it.
     """
 
-    def __init__(self, *args, amp=False, gradient_accumulation=1, **kwargs):
+    def __init__(self, *args, amp=False, gradient_accumulation=1, checkpoint=None, **kwargs):
         super().__init__(*args, **kwargs)
+        self.checkpoint = checkpoint
         self.amp = amp
         self.gradient_accumulation = gradient_accumulation
 
@@ -61,8 +66,9 @@ class SiteNetTrainer(NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         """Load whole batches from a `CrystalDataset`, in a new random order each epoch for training."""
-        generator = torch.Generator().manual_seed(torch.initial_seed()) if training else None
-        sampler = SiteBudgetSampler(dataset.crystals.primitive_sizes, self.batch_size, generator)
+        sampler = SiteBudgetSampler(
+            dataset.crystals.primitive_sizes, self.batch_size, self.order_ if training else None
+        )
         if training and is_distributed():
             sampler = ShareSampler(sampler)
         return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_it_is)
@@ -152,13 +158,20 @@ class SiteNetTrainer(NeuralNet):
             self.stopped_by_callback_ = True
             raise
 
-    def fit_loop(self, *args, **kwargs):
-        """Train, and remember whether the user interrupts it."""
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train, from the checkpoint if there is one, and remember whether the user interrupts it."""
+        self.order_ = torch.Generator().manual_seed(torch.initial_seed())
+        epochs = self.max_epochs if epochs is None else epochs
+        if self.checkpoint is not None and (order := self.checkpoint.restore(self)) is not None:
+            self.order_.set_state(order)
+            epochs -= len(self.history)
         try:
-            return super().fit_loop(*args, **kwargs)
+            return super().fit_loop(X, y, epochs=epochs, **fit_params)
         except KeyboardInterrupt:
             self.interrupted_ = not self.stopped_by_callback_
             raise
+        finally:
+            self.order_ = None
 
 
 class StepScheduler(LRScheduler):
@@ -191,7 +204,7 @@ class EpochProgress(Callback):
         del self.bar_
 
 
-def make_trainer(network, estimator, *, batch_size, sizes, validation, device):
+def make_trainer(network, estimator, *, batch_size, sizes, validation, device, checkpoint=None):
     """Set up training of a network as an estimator's parameters say.
 
     Parameters
@@ -208,6 +221,8 @@ def make_trainer(network, estimator, *, batch_size, sizes, validation, device):
         Held-out crystals; with `early_stopping` the weights of the epoch that predicts them best are restored.
     device : torch.device
         Where to train.
+    checkpoint : TrainingCheckpoint, default=None
+        Where to save every epoch and to go on from.
 
     Returns
     -------
@@ -219,15 +234,19 @@ def make_trainer(network, estimator, *, batch_size, sizes, validation, device):
     if sizes is not None:
         n_batches = len(list(SiteBudgetSampler(sizes, batch_size))) * estimator.max_epochs
         n_steps = max(1, n_batches // estimator.gradient_accumulation)
+    callbacks = _callbacks(estimator, n_steps, validation is not None and estimator.early_stopping)
+    if checkpoint is not None:
+        callbacks.append(("checkpoint", checkpoint))  # last, when all others have seen the epoch
     return SiteNetTrainer(
         network,
+        checkpoint=checkpoint,
         criterion=WeightedLoss(estimator.loss, network.target_scale),
         optimizer=optimizer,
         lr=estimator.lr,
         max_epochs=1 if sizes is None else estimator.max_epochs,
         batch_size=batch_size,
         train_split=None if validation is None else predefined_split(validation),
-        callbacks=_callbacks(estimator, n_steps, validation is not None and estimator.early_stopping),
+        callbacks=callbacks,
         device=str(device),
         amp=estimator.amp,
         gradient_accumulation=estimator.gradient_accumulation,

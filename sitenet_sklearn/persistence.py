@@ -28,7 +28,7 @@ FORMAT = 1
 """Number of the file format; files of all earlier ones can be read."""
 
 _CLASSES = {cls.__name__: cls for cls in (SupercellFeaturizer, SiteNetRegressor)}
-_LOCAL = {"cache": None, "callbacks": None, "device": "auto", "compile": False}
+_LOCAL = {"cache": None, "checkpoint_dir": None, "callbacks": None, "device": "auto", "compile": False}
 """Parameters that belong to a machine or hold code, and what they are in a file."""
 _HISTORY = ("epoch", "train_loss", "valid_loss", "dur")
 _MAX_HEADER = 100_000_000
@@ -40,7 +40,7 @@ def save_model(model, path):
     Parameters
     ----------
     model : SiteNetRegressor or Pipeline
-        What to save. The parameters `cache`, `callbacks`, `device` and `compile` are not saved.
+        What to save. The parameters `cache`, `checkpoint_dir`, `callbacks`, `device` and `compile` are not saved.
     path : str or path-like
         File to write, by custom with the suffix ``.safetensors``. It is written under another name and renamed, so
         that an interruption leaves no half of a file.

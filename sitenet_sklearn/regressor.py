@@ -73,6 +73,10 @@ class SiteNetRegressor(RegressorMixin, BaseSiteNet):
     compile : bool, default=False
         Whether torch compiles what is computed of pairs, which takes a C++ compiler and half a minute. The default
         architecture has a kernel of its own and gains nothing on a CPU; others may.
+    checkpoint_dir : str or path-like, default=None
+        Folder where `fit` saves all of training after every epoch. After Ctrl-C or a kill the same call goes on with
+        the next epoch and ends as if nothing had happened; then the file is removed. Files are named by parameters
+        and data, so that fits may share a folder; with `early_stopping` that takes a fixed `random_state`.
     callbacks : list of skorch callbacks, default=None
         Additional callbacks, each alone or as a pair (name, callback).
     device : str or torch.device, default="auto"

@@ -14,7 +14,7 @@ LAYERS = [
     {"lattice", "oxidation", "primitive", "sublattice", "supercell", "compression"},
     {"cache", "crystal", "featurize", "featurizer", "filtering", "ragged", "store", "streaming", "usable"},
     {"batch", "segments", "tiles", "kernels", "layers", "losses", "attention", "network"},
-    {"memory", "_data_parallel", "inference", "presets", "_training", "_base", "regressor", "ensemble"},
+    {"memory", "_data_parallel", "inference", "presets", "checkpoint", "_training", "_base", "regressor", "ensemble"},
     {"reference", "persistence", "datasets"},
     {"demo", "cli", "__main__", "__init__"},
 ]

@@ -1,0 +1,110 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import joblib
+import numpy as np
+import pytest
+from skorch.callbacks import Callback
+
+from sitenet_sklearn import SiteNetRegressor
+
+QUICK = {"max_epochs": 6, "random_state": 0, "site_dim": 8, "attention_hidden_layers": (16,), "batch_size": 40}
+
+
+class StopAfter(Callback):
+    """Ctrl-C in the epoch after some."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_batch_begin(self, net, **kwargs):  # noqa: ARG002
+        if len(net.history) > self.n_epochs:
+            raise OSError("power cut")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"early_stopping": True},
+        {"random_state": None},
+        {"optimizer": "sgd", "lr": 0.001, "gradient_accumulation": 2},
+    ],
+)
+def test_a_fit_that_was_cut_short_ends_as_if_nothing_had_happened(featurized, band_gaps, tmp_path, options):
+    model = SiteNetRegressor(**QUICK | options, checkpoint_dir=tmp_path, callbacks=[StopAfter(3)])
+    with pytest.raises(OSError, match="power cut"):
+        model.fit(featurized, band_gaps)
+    assert len(list(tmp_path.glob("*.ckpt"))) == 1
+    seen = []
+    model.set_params(callbacks=[Count(seen)]).fit(featurized, band_gaps)
+    assert len(seen) == 3
+    assert len(model.history_) == 6
+    assert not list(tmp_path.iterdir())
+    if model.random_state is not None:
+        whole = SiteNetRegressor(**QUICK | options).fit(featurized, band_gaps)
+        np.testing.assert_array_equal(model.predict(featurized), whole.predict(featurized))
+        assert model.history_[:, "train_loss"] == whole.history_[:, "train_loss"]
+
+
+class Count(Callback):
+    def __init__(self, seen):
+        self.seen = seen
+
+    def on_epoch_begin(self, net, **kwargs):  # noqa: ARG002
+        self.seen.append(len(net.history))
+
+
+def test_a_checkpoint_does_not_change_what_is_learned(featurized, band_gaps, tmp_path):
+    plain, saved = (
+        SiteNetRegressor(**QUICK, checkpoint_dir=folder).fit(featurized, band_gaps) for folder in (None, tmp_path)
+    )
+    np.testing.assert_array_equal(plain.predict(featurized), saved.predict(featurized))
+
+
+def test_other_data_and_parameters_have_files_of_their_own(featurized, band_gaps, tmp_path):
+    changes = [({}, 0), ({"lr": 0.01}, 0), ({"random_state": 1}, 0), ({}, 1)]
+    for parameters, shift in changes:
+        model = SiteNetRegressor(**QUICK | parameters, checkpoint_dir=tmp_path, callbacks=[StopAfter(1)])
+        with pytest.raises(OSError, match="power cut"):
+            model.fit(featurized, band_gaps + shift)
+    assert len(list(tmp_path.glob("*.ckpt"))) == len(changes)
+
+
+def test_a_damaged_checkpoint_is_named(featurized, band_gaps, tmp_path):
+    model = SiteNetRegressor(**QUICK, checkpoint_dir=tmp_path, callbacks=[StopAfter(1)])
+    with pytest.raises(OSError, match="power cut"):
+        model.fit(featurized, band_gaps)
+    (path,) = tmp_path.glob("*.ckpt")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"sitenet-.*\.ckpt is no checkpoint of training .*: delete it to start anew"):
+        model.fit(featurized, band_gaps)
+
+
+SCRIPT = """
+import sys, joblib
+from sitenet_sklearn import SiteNetRegressor
+crystals, band_gaps, options = joblib.load(sys.argv[1])
+model = SiteNetRegressor(**options).fit(crystals, band_gaps)
+joblib.dump(model.predict(crystals), sys.argv[2])
+"""
+
+
+def test_kill_9_loses_no_more_than_an_epoch(featurized, band_gaps, tmp_path):
+    options = QUICK | {"max_epochs": 60, "checkpoint_dir": str(tmp_path / "checkpoints")}
+    joblib.dump((featurized, band_gaps, options), tmp_path / "job")
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "job"), str(tmp_path / "result")]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("checkpoints/*.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "result").exists()
+    subprocess.run(command, check=True)
+    whole = SiteNetRegressor(**options | {"checkpoint_dir": None}).fit(featurized, band_gaps)
+    np.testing.assert_allclose(joblib.load(tmp_path / "result"), whole.predict(featurized), atol=1e-5)

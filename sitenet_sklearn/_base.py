@@ -1,6 +1,8 @@
 """What the estimators share: parameters, training, and how they become fitted."""
 
 import os
+import warnings
+from importlib.metadata import version
 from numbers import Integral, Real
 
 import numpy as np
@@ -307,3 +309,21 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         self.net_ = self._trainer(network, None, None, device).initialize()
         self.history_ = self.net_.history
         return self
+
+    def __getstate__(self):
+        return super().__getstate__() | {"_versions": _versions()}
+
+    def __setstate__(self, state):
+        saved = state.pop("_versions", {})
+        for name, now in _versions().items():
+            if saved.get(name, now) != now:
+                warnings.warn(
+                    f"this {type(self).__name__} was pickled with {name} {saved[name]} and is loaded with {now}: "
+                    "predictions may differ, or fail; files of save_model can be read by every later version",
+                    stacklevel=2,
+                )
+        super().__setstate__(state)
+
+
+def _versions():
+    return {name: version(name) for name in ("sitenet-sklearn", "torch", "skorch")}

@@ -68,8 +68,8 @@ class SiteNetRegressor(RegressorMixin, BaseSiteNet):
     gradient_accumulation : int, default=1
         Number of batches whose gradients are added up before each step of the optimizer, as if they were one.
     amp : bool, default=False
-        Whether to compute in mixed precision (bfloat16): less memory and time on a GPU that has it, about three
-        digits of precision in training and prediction.
+        Whether to train in mixed precision (bfloat16): less memory and time on a GPU that has it, gradients of about
+        three digits. Weights and predictions stay in single precision.
     compile : bool, default=False
         Whether torch compiles what is computed of pairs, which takes a C++ compiler and half a minute. The default
         architecture has a kernel of its own and gains nothing on a CPU; others may.

@@ -347,3 +347,12 @@ def test_partial_fit_adds_epochs(featurized, band_gaps):
     fitted = SiteNetRegressor(**QUICK).fit(featurized, band_gaps)
     before = fitted.predict(featurized)
     assert np.abs(fitted.partial_fit(featurized, band_gaps).predict(featurized) - before).max() > 1e-4
+
+
+def test_a_pickle_of_other_versions_is_loaded_with_a_warning(featurized, fitted, monkeypatch):
+    content = pickle.dumps(fitted)
+    np.testing.assert_array_equal(pickle.loads(content).predict(featurized), fitted.predict(featurized))
+    monkeypatch.setattr("sitenet_sklearn._base.version", lambda name: f"99.0 of {name}")
+    with pytest.warns(UserWarning, match=r"this SiteNetRegressor was pickled with .* and is loaded with 99.0 of"):
+        pickle.loads(content)
+    assert "_versions" not in vars(clone(fitted))

@@ -1,5 +1,6 @@
 """Site-Net for scikit-learn: properties of crystals by global self-attention over real-space supercells."""
 
+from .classifier import SiteNetClassifier
 from .ensemble import SiteNetEnsemble
 from .featurizer import SupercellFeaturizer
 from .filtering import filter_structures
@@ -10,6 +11,7 @@ from .regressor import SiteNetRegressor
 
 __all__ = [
     "RaggedCrystals",
+    "SiteNetClassifier",
     "SiteNetEnsemble",
     "SiteNetRegressor",
     "SupercellFeaturizer",

@@ -18,7 +18,7 @@ from .batch import CrystalDataset
 from .checkpoint import TrainingCheckpoint
 from .inference import PAPER_BATCH_SIZE, NetworkInference, batches
 from .layers import ACTIVATIONS, NORMALIZATIONS
-from .losses import LOSSES
+from .losses import LOSSES, WeightedLoss
 from .network import SiteNet
 from .presets import FromPreset
 from .usable import check_crystals, trainable
@@ -168,7 +168,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
             If the loss becomes NaN or infinite.
         """
         groups = None if groups is None else check_groups(groups, len(X))
-        X, y, weight, rows = self._select(X, y, sample_weight)
+        X, y, weight, rows = self._select(X, y, sample_weight, keep=self.warm_start)
         validation = None if validation_data is None else self._check_validation(validation_data, y)
         device = resolve_device(self.device)
         random = common_random(check_random_state(self.random_state), device)
@@ -213,7 +213,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         estimator
             The estimator itself.
         """
-        X, y, weight, _ = self._select(X, y, sample_weight)
+        X, y, weight, _ = self._select(X, y, sample_weight, keep=True)
         data, device = CrystalDataset(X, y, weight), resolve_device(self.device)
         random = common_random(check_random_state(self.random_state), device)
         n_before = len(self.history_) if hasattr(self, "history_") else 0
@@ -226,11 +226,12 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         self.history_ = self.net_.history
         return self
 
-    def _select(self, X, y, sample_weight):
+    def _select(self, X, y, sample_weight, *, keep):
         """Check crystals, targets and weights, and keep those to train on, also by their indices."""
         check_crystals(X, self)
         check_widths(self, _LAYERS)
-        y, weight = self._check_target(y, len(X)), check_sample_weight(sample_weight, len(X))
+        weight = check_sample_weight(sample_weight, len(X))
+        y = self._check_target(y, len(X), known=keep and hasattr(self, "net_"))
         rows = trainable(X, train_oversized=self.train_oversized)
         return X[rows], y[rows], weight[rows], rows
 
@@ -240,7 +241,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         except (TypeError, ValueError) as error:
             raise ValueError("validation_data must be a pair (X, y)") from error
         check_crystals(X_held_out, self)
-        y_held_out = self._check_target(y_held_out, len(X_held_out))
+        y_held_out = self._check_target(y_held_out, len(X_held_out), known=True)
         if y_held_out.shape[1:] != y.shape[1:]:
             raise ValueError(f"validation_data has targets of shape {y_held_out.shape}, those of y are {y.shape}")
         return CrystalDataset(X_held_out[X_held_out.valid], y_held_out[X_held_out.valid])
@@ -272,7 +273,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         config = {
             "n_site_features": len(names[0]),
             "interaction_features": names[1],
-            "n_targets": None if data.y.ndim == 1 else data.y.shape[1],
+            "n_targets": self._n_targets(data.y),
             **{name: getattr(self, name) for name in _ARCHITECTURE},
         }
         config = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
@@ -285,8 +286,18 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
             return self.net_.module_
         self._remember_features(*names)
         network = SiteNet(**config)
-        network.standardize(batches(data.crystals), torch.as_tensor(data.y, dtype=torch.float32))
+        targets = self._targets_to_standardize(data.y)
+        network.standardize(batches(data.crystals), torch.as_tensor(targets, dtype=torch.float32))
         return network
+
+    def _n_targets(self, y):
+        return None if y.ndim == 1 else y.shape[1]
+
+    def _targets_to_standardize(self, y):
+        return y
+
+    def _criterion(self, network):
+        return WeightedLoss(self.loss, network.target_scale)
 
     def _trainer(self, network, sizes, validation, device, checkpoint=None):
         if self.compile:

@@ -13,7 +13,6 @@ from tqdm.auto import tqdm
 
 from ._data_parallel import ShareSampler, is_distributed, sum_over_processes
 from .batch import SiteBudgetSampler
-from .losses import WeightedLoss
 from .memory import in_parts
 
 OPTIMIZERS = {
@@ -140,10 +139,8 @@ class SiteNetTrainer(NeuralNet):
 
     def _loss(self, X, y, weight, **fit_params):
         """Compute the summed loss of a batch, its weight and predictions."""
-        y_pred, y = self.infer(X, **fit_params), y.to(self.device)
-        if y_pred.shape != y.shape:  # they would broadcast silently
-            raise ValueError(f"predictions have shape {tuple(y_pred.shape)}, targets {tuple(y.shape)}")
-        return *self.criterion_(y_pred, y, weight.to(self.device)), y_pred
+        y_pred = self.infer(X, **fit_params)
+        return *self.criterion_(y_pred, y.to(self.device), weight.to(self.device)), y_pred
 
     def _step(self, total, predictions):
         self.last_size_ = float(total[1])
@@ -240,7 +237,7 @@ def make_trainer(network, estimator, *, batch_size, sizes, validation, device, c
     return SiteNetTrainer(
         network,
         checkpoint=checkpoint,
-        criterion=WeightedLoss(estimator.loss, network.target_scale),
+        criterion=estimator._criterion(network),  # noqa: SLF001
         optimizer=optimizer,
         lr=estimator.lr,
         max_epochs=1 if sizes is None else estimator.max_epochs,

@@ -51,9 +51,20 @@ class WeightedLoss(nn.Module):
         -------
         total, weight : Tensor of shape ()
         """
+        if y_pred.shape != y_true.shape:  # they would broadcast silently
+            raise ValueError(f"predictions have shape {tuple(y_pred.shape)}, targets {tuple(y_true.shape)}")
         known = ~y_true.isnan()
         error = torch.where(known, y_pred - y_true.nan_to_num(), 0.0)
         single = y_true.ndim == 1 or y_true.shape[1] == 1
         loss = LOSSES[self.kind](error, self.scale) if single else LOSSES[self.kind](error / self.scale, 1.0)
         weight = known * (weight if y_true.ndim == 1 else weight[:, None])
+        return (loss * weight).sum(), weight.sum()
+
+
+class WeightedCrossEntropy(nn.Module):
+    """Sum of the cross entropies of crystals, and of their weights."""
+
+    def forward(self, y_pred, y_true, weight):
+        """Add up losses of logits y_pred (b, k), classes y_true (b,) from 0 to k - 1, and weights (b,)."""
+        loss = nn.functional.cross_entropy(y_pred, y_true.long(), reduction="none")
         return (loss * weight).sum(), weight.sum()

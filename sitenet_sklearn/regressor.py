@@ -144,7 +144,7 @@ class SiteNetRegressor(RegressorMixin, BaseSiteNet):
         raw = self.predict_raw(X)
         return raw.clip(min=0) if self.net_.module_.clamp else raw
 
-    def _check_target(self, y, n):
+    def _check_target(self, y, n, *, known):  # noqa: ARG002
         y = check_target(y, n)
         if self.clamp and np.nanmin(y) < 0:
             index = int(np.nanargmin(y.reshape(n, -1).min(axis=1)))

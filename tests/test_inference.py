@@ -70,12 +70,23 @@ def test_masked_crystals_have_empty_rows(model, structures):
     assert [len(attention.weights) > 0 for attention in model.attention(X)] == [True, False, True]
 
 
-def test_mixed_precision_predicts_about_the_same(featurized, band_gaps):
-    predictions = [
-        SiteNetRegressor(max_epochs=2, random_state=0, amp=amp).fit(featurized, band_gaps).predict_raw(featurized)
-        for amp in (False, True)
-    ]
-    assert 0 < np.abs(predictions[0] - predictions[1]).max() < 0.3
+def test_mixed_precision_computes_about_the_same(model, featurized):
+    network, batch = model.net_.module_, collate(featurized)
+    results = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            output = network.raw(batch).float()
+        gradients = torch.autograd.grad(output.sum(), network.parameters())
+        results.append((output, torch.cat([gradient.flatten() for gradient in gradients])))
+    outputs, gradients = zip(*results, strict=True)
+    assert 0 < (outputs[1] - outputs[0]).abs().max() < 0.1
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.99
+
+
+def test_training_in_mixed_precision_keeps_single_precision_weights(featurized, band_gaps):
+    model = SiteNetRegressor(max_epochs=2, random_state=0, amp=True).fit(featurized, band_gaps)
+    assert {parameter.dtype for parameter in model.net_.module_.parameters()} == {torch.float32}
+    assert np.isfinite(model.predict(featurized)).all()
 
 
 @pytest.mark.slow

@@ -87,16 +87,28 @@ class SiteNetTrainer(NeuralNet):
         step = self.train_step_single(batch, **fit_params)
         self.n_added_ += 1
         if self.n_added_ == self.gradient_accumulation:
-            self.n_added_ = 0
-            parameters = list(self.get_all_learnable_params())
-            gradients = [parameter.grad for _, parameter in parameters]
-            if is_distributed():
-                sum_over_processes(gradients)
-            for gradient in gradients:
-                gradient.div_(self.size_.clamp(min=1e-30))
-            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
-            self.optimizer_.step()
+            self._take_step(batch)
         return step
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run an epoch; gradients left over at its end make a step of their own."""
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        if training and self.n_added_:
+            self._take_step()
+
+    def _take_step(self, batch=None):
+        self.n_added_ = 0
+        parameters = list(self.get_all_learnable_params())
+        gradients = [parameter.grad for _, parameter in parameters]
+        if is_distributed():
+            sum_over_processes(gradients)
+        for gradient in gradients:
+            gradient.div_(self.size_.clamp(min=1e-30))
+        self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        self.optimizer_.step()
+        for _, callback in self.callbacks_:
+            if isinstance(callback, StepScheduler):
+                callback.advance(self)
 
     def train_step_single(self, batch, **fit_params):
         """Add to the gradients those of the summed loss of a batch, computed in parts where memory does not suffice."""
@@ -175,9 +187,11 @@ class StepScheduler(LRScheduler):
     """Learning rate schedule that advances with every step of the optimizer."""
 
     def on_batch_end(self, net, training, **kwargs):
-        """Advance unless gradients still accumulate."""
-        if net.n_added_ == 0:
-            super().on_batch_end(net, training=training, **kwargs)
+        """Wait: gradients may still accumulate."""
+
+    def advance(self, net):
+        """Go to the learning rate of the next step."""
+        super().on_batch_end(net, training=True)
 
 
 class EpochProgress(Callback):
@@ -229,8 +243,8 @@ def make_trainer(network, estimator, *, batch_size, sizes, validation, device, c
     optimizer, settings = OPTIMIZERS[estimator.optimizer]
     n_steps = None
     if sizes is not None:
-        n_batches = len(list(SiteBudgetSampler(sizes, batch_size))) * estimator.max_epochs
-        n_steps = max(1, n_batches // estimator.gradient_accumulation)
+        n_batches = len(list(SiteBudgetSampler(sizes, batch_size)))
+        n_steps = math.ceil(n_batches / estimator.gradient_accumulation) * estimator.max_epochs
     callbacks = _callbacks(estimator, n_steps, validation is not None and estimator.early_stopping)
     if checkpoint is not None:
         callbacks.append(("checkpoint", checkpoint))  # last, when all others have seen the epoch

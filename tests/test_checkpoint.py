@@ -32,6 +32,7 @@ class StopAfter(Callback):
         {"early_stopping": True},
         {"random_state": None},
         {"optimizer": "sgd", "lr": 0.001, "gradient_accumulation": 2},
+        {"gradient_accumulation": 100},
     ],
 )
 def test_a_fit_that_was_cut_short_ends_as_if_nothing_had_happened(featurized, band_gaps, tmp_path, options):

@@ -109,3 +109,21 @@ def test_accumulated_gradients_are_those_of_all_their_crystals_together(featuriz
         assert len(model.history_[-1]["batches"]) == accumulation
     assert len(steps[1]) == len(steps[4]) == 1
     torch.testing.assert_close(steps[1], steps[4], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("accumulation", [3, 100])
+def test_gradients_left_over_at_the_end_of_an_epoch_make_a_step(featurized, band_gaps, accumulation):
+    found = []
+    model = SiteNetRegressor(
+        max_epochs=3,
+        batch_size=40,
+        gradient_accumulation=accumulation,
+        callbacks=[GradientsOfSteps(found)],
+        random_state=0,
+    )
+    model.fit(featurized, band_gaps)
+    expected = sum(-(-len(epoch["batches"]) // accumulation) for epoch in model.history_)
+    assert len(found) == expected
+    assert model.net_.n_added_ == 0
+    if accumulation == 100:
+        assert model.history_[-1, "train_loss"] != model.history_[0, "train_loss"]

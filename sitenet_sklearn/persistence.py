@@ -8,15 +8,13 @@ estimators of this library and reads nothing but that file.
 import hashlib
 import json
 import os
-import struct
-import tempfile
 from importlib.metadata import version
 from numbers import Integral, Real
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -31,7 +29,6 @@ _CLASSES = {cls.__name__: cls for cls in (SupercellFeaturizer, SiteNetRegressor)
 _LOCAL = {"cache": None, "checkpoint_dir": None, "callbacks": None, "device": "auto", "compile": False}
 """Parameters that belong to a machine or hold code, and what they are in a file."""
 _HISTORY = ("epoch", "train_loss", "valid_loss", "dur")
-_MAX_HEADER = 100_000_000
 
 
 def save_model(model, path):
@@ -69,9 +66,9 @@ def save_model(model, path):
     steps = model.steps if isinstance(model, Pipeline) else [(None, model)]
     described = [_describe(name, estimator) for name, estimator in steps]
     fitted = steps[-1][1]
-    check_is_fitted(fitted)
     if not isinstance(fitted, SiteNetRegressor):
         raise TypeError(f"the last step must be a SiteNetRegressor, got {type(fitted).__name__}")
+    check_is_fitted(fitted)
     network = fitted.net_.module_
     header = {
         "format": FORMAT,
@@ -184,13 +181,12 @@ def _network(config, tensors):
 
 
 def _read(path):
-    content = Path(path).read_bytes()
     try:
-        tensors = load(content)
-        (length,) = struct.unpack("<Q", content[:8])
-        metadata = json.loads(content[8 : 8 + min(length, _MAX_HEADER)])["__metadata__"]
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
         text, checksum = metadata["sitenet_sklearn"], metadata["checksum"]
-    except (SafetensorError, struct.error, ValueError, KeyError) as error:
+    except (SafetensorError, KeyError) as error:
         raise ValueError(f"{path} is no model saved by save_model, or was cut off ({error})") from error
     if checksum != _checksum(text, tensors):
         raise ValueError(f"{path} was altered: its checksum does not match")
@@ -207,13 +203,9 @@ def _checksum(text, tensors):
 
 def _write(path, content):
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

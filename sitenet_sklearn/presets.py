@@ -2,25 +2,15 @@
 
 from difflib import get_close_matches
 
-PRESETS = {
-    "paper": {
-        "optimizer": "adamw",
-        "lr": 0.0008125971481941902,
-        "weight_decay": 0.0001,
-        "batch_size": 1200,
-        "early_stopping": True,
-        "validation_fraction": 0.05,
-    },
-    "paper_cutoff": {
-        "cutoff": 5.0,
-        "optimizer": "adamw",
-        "lr": 0.0008125971481941902,
-        "weight_decay": 0.0001,
-        "batch_size": 1200,
-        "early_stopping": True,
-        "validation_fraction": 0.05,
-    },
+_PAPER = {
+    "optimizer": "adamw",
+    "lr": 0.0008125971481941902,
+    "weight_decay": 0.0001,
+    "batch_size": 1200,
+    "early_stopping": True,
+    "validation_fraction": 0.05,
 }
+PRESETS = {"paper": _PAPER, "paper_cutoff": _PAPER | {"cutoff": 5.0}}
 """Parameters that differ from the defaults, or could; the architecture of the defaults is the paper's already."""
 
 

@@ -19,7 +19,7 @@ def segment_sum(values, segment, n_segments):
     -------
     Tensor of shape (s, ...)
     """
-    return values.new_zeros(n_segments, *values.shape[1:]).index_add(0, segment, values)
+    return values.new_zeros(n_segments, *values.shape[1:]).index_add_(0, segment, values)
 
 
 def segment_max(values, segment, n_segments):

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .segments import segment_sum
+
 CPU_TILE = 1024
 """Pairs in a tile for every thread of a CPU: what stays in the second-level cache of a core."""
 LARGE_TILE = 2**17
@@ -46,7 +48,7 @@ class Tile(NamedTuple):
 
     def sum_rows(self, values):
         """Sum the values of pairs (t, c) over the pairs of every site (n_rows, c)."""
-        return values.new_zeros(self.n_rows, values.shape[1]).index_add_(0, self.row, values)
+        return segment_sum(values, self.row, self.n_rows)
 
 
 def make_tiles(batch, size=None):

@@ -3,6 +3,7 @@
 import io
 import pickle
 from functools import partial
+from numbers import Real
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ _PUBLISHED_INTERACTIONS = (
     ("distance_matrix", {"polynomial_degree": 1}),
     ("non_sine_coulomb_matrix", {"polynomial_degree": 1, "log": True, "max_clip": 10}),
 )
+_KINDS = {int: "an integer", Real: "a number", list: "a list"}
 _CLAMPS = {"TReLU": True, "relu": True, "identity": False}
 _ACTIVATIONS = ("mish", "relu")
 _NORMALIZATIONS = ("layer", "batch", "none")
@@ -26,8 +28,8 @@ _POOLINGS = ("mean", "max")
 def load_reference_checkpoint(path, *, device="auto"):
     """Load a model in the layout of the published checkpoints as a fitted regressor.
 
-    The supercells of this library are not those of the published one, see design decisions in the documentation;
-    given the same distances the predictions are the same.
+    The supercells of this library are not those of the published one; given the same distances the predictions are
+    the same.
 
     Parameters
     ----------
@@ -100,7 +102,7 @@ class _Config:
             self._refuse("k_softmax", "-1 (attention to all sites)")
         if self._get("lin_norm") != self._get("set_norm"):
             self._refuse("lin_norm", f"that of set_norm, {self.values['set_norm']!r}")
-        cutoff = self._get("distance_cutoff", (int, float))
+        cutoff = self._get("distance_cutoff", Real)
         return {
             "embedding_dim": self._width("embedding_size"),
             "site_dim": self._width("site_dim_per_head"),
@@ -148,7 +150,7 @@ class _Config:
 
     def _get(self, name, kind=object):
         if not isinstance(self.values.get(name), kind) or name not in self.values:
-            self._refuse(name, "a value" if kind is object else f"{kind}")
+            self._refuse(name, "a value" if kind is object else _KINDS[kind])
         return self.values[name]
 
     def _width(self, name, largest=10**5):
@@ -157,7 +159,7 @@ class _Config:
         return self.values[name]
 
     def _widths(self, name):
-        widths = tuple(self._get(name, (list, tuple)))
+        widths = tuple(self._get(name, list))
         if not widths or not all(isinstance(width, int) and 1 <= width <= 10**5 for width in widths):
             self._refuse(name, "positive integers")
         return widths

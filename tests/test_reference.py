@@ -147,3 +147,12 @@ def test_other_files_are_refused_without_running_code(tmp_path, content):
         torch.save(content, path)
     with pytest.raises(ValueError, match=r"other.ckpt is no Site-Net checkpoint"):
         load_reference_checkpoint(path)
+
+
+def test_values_of_the_wrong_kind_are_named(tmp_path):
+    for change, message in (({"attention_heads": "three"}, "an integer"), ({"distance_cutoff": None}, "a number")):
+        checkpoint = random_checkpoint()
+        checkpoint["hyper_parameters"] = CONFIG | change
+        torch.save(checkpoint, tmp_path / "other.ckpt")
+        with pytest.raises(ValueError, match=f"is .*, expected {message}"):
+            load_reference_checkpoint(tmp_path / "other.ckpt")

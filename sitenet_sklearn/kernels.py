@@ -1,8 +1,8 @@
 """The layers of the paper on a tile of pairs, with every derivative written out.
 
 A network of this size spends its time on memory traffic and on calls, not on arithmetic. Written out, a tile needs
-a third of the calls and of the passes that automatic differentiation makes: Mish takes a single exponential, the
-normalised hidden layer of g^W is never stored, and softmax and weighted sum share their backward pass.
+fewer of both than automatic differentiation makes: Mish takes a single exponential, the normalised hidden layer of
+g^W is never stored, and softmax and weighted sum share their backward pass.
 """
 
 from typing import NamedTuple

@@ -13,9 +13,10 @@ from sklearn.utils import check_random_state
 
 from ._data_parallel import common_random
 from ._training import OPTIMIZERS, make_trainer, resolve_device, seeded
-from ._validation import Interval, StrOptions, _fit_context, check_groups, check_sample_weight, check_widths
+from ._validation import HasMethods, Interval, StrOptions, _fit_context, check_groups, check_sample_weight, check_widths
 from .batch import CrystalDataset
 from .checkpoint import TrainingCheckpoint
+from .fine_tuning import continue_from, freeze
 from .inference import PAPER_BATCH_SIZE, NetworkInference, batches
 from .layers import ACTIVATIONS, NORMALIZATIONS
 from .losses import LOSSES, WeightedLoss
@@ -61,6 +62,9 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         "device": [str, torch.device],
         "train_oversized": ["boolean"],
         "warm_start": ["boolean"],
+        "pretrained": [str, os.PathLike, HasMethods(["predict"]), None],
+        "new_head": ["boolean"],
+        "frozen": [tuple, list],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -98,6 +102,9 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         device="auto",
         train_oversized=False,
         warm_start=False,
+        pretrained=None,
+        new_head=False,
+        frozen=(),
         random_state=None,
         verbose=0,
     ):
@@ -131,6 +138,9 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         self.device = device
         self.train_oversized = train_oversized
         self.warm_start = warm_start
+        self.pretrained = pretrained
+        self.new_head = new_head
+        self.frozen = frozen
         self.random_state = random_state
         self.verbose = verbose
 
@@ -284,10 +294,16 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
                 if fitted[name] != value:
                     raise ValueError(f"the fitted network has {name}={fitted[name]!r} and cannot go on with {value!r}")
             return self.net_.module_
+        if self.pretrained is None:
+            network = SiteNet(**config)
+        else:
+            head = {name: config[name] for name in ("n_targets", "clamp")}
+            network = continue_from(self.pretrained, names, new_head=self.new_head, **head)
         self._remember_features(*names)
-        network = SiteNet(**config)
-        targets = self._targets_to_standardize(data.y)
-        network.standardize(batches(data.crystals), torch.as_tensor(targets, dtype=torch.float32))
+        if self.pretrained is None:
+            network.standardize_inputs(batches(data.crystals))
+        if self.pretrained is None or self.new_head:
+            network.standardize_target(torch.as_tensor(self._targets_to_standardize(data.y), dtype=torch.float32))
         return network
 
     def _n_targets(self, y):
@@ -300,6 +316,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         return WeightedLoss(self.loss, network.target_scale)
 
     def _trainer(self, network, sizes, validation, device, checkpoint=None):
+        freeze(network, self.frozen)
         if self.compile:
             network.compile_pairs()
         return make_trainer(

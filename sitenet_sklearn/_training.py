@@ -82,7 +82,7 @@ class SiteNetTrainer(NeuralNet):
         """Add the gradients of a batch; after `gradient_accumulation` of them take a step of the optimizer."""
         if self.n_added_ == 0:
             self.size_ = torch.zeros((), device=self.device)
-            for _, parameter in self.get_all_learnable_params():
+            for _, parameter in self._trained():
                 parameter.grad = torch.zeros_like(parameter)
         step = self.train_step_single(batch, **fit_params)
         self.n_added_ += 1
@@ -96,9 +96,13 @@ class SiteNetTrainer(NeuralNet):
         if training and self.n_added_:
             self._take_step()
 
+    def _trained(self):
+        """Pairs (name, parameter) of those that are not frozen."""
+        return [(name, parameter) for name, parameter in self.module_.named_parameters() if parameter.requires_grad]
+
     def _take_step(self, batch=None):
         self.n_added_ = 0
-        parameters = list(self.get_all_learnable_params())
+        parameters = self._trained()
         gradients = [parameter.grad for _, parameter in parameters]
         if is_distributed():
             sum_over_processes(gradients)
@@ -113,7 +117,7 @@ class SiteNetTrainer(NeuralNet):
     def train_step_single(self, batch, **fit_params):
         """Add to the gradients those of the summed loss of a batch, computed in parts where memory does not suffice."""
         self._set_training(training=True)
-        parameters = [parameter for _, parameter in self.get_all_learnable_params()]
+        parameters = [parameter for _, parameter in self._trained()]
 
         def compute(X, y, weight):
             loss, size, y_pred = self._loss(X, y, weight, **fit_params)

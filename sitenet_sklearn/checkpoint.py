@@ -9,10 +9,11 @@ from skorch.callbacks import Callback
 from skorch.history import History
 
 from ._data_parallel import is_first_process
+from .fine_tuning import read_pretrained
 
 _EARLY_STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
-_NO_MATTER = ("checkpoint_dir", "callbacks", "compile", "device", "verbose")
-"""Parameters that a training may change half-way."""
+_NO_MATTER = ("checkpoint_dir", "callbacks", "compile", "device", "pretrained", "verbose")
+"""Parameters that a training may change half-way; of a pretrained model the weights count."""
 
 
 class TrainingCheckpoint(Callback):
@@ -123,6 +124,11 @@ def _fingerprint(estimator, datasets):
         parameters["random_state"] = None
     text = repr(sorted((name, value) for name, value in parameters.items() if name not in _NO_MATTER))
     digest = hashlib.sha256(f"{type(estimator).__name__} {text}".encode())
+    beginning = estimator.net_.module_ if estimator.warm_start and hasattr(estimator, "net_") else None
+    if beginning is None and estimator.pretrained is not None:
+        beginning, _ = read_pretrained(estimator.pretrained)
+    for tensor in [] if beginning is None else beginning.state_dict().values():
+        digest.update(tensor.cpu().numpy().tobytes())
     for data in datasets:
         names = data.crystals.site_feature_names, data.crystals.interaction_feature_names
         digest.update(f"{names} {data.y.shape}".encode())

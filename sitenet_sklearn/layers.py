@@ -36,7 +36,7 @@ class WeightedBatchNorm(nn.BatchNorm1d):
         -------
         Tensor of shape (p, c)
         """
-        if self.training:
+        if self.training and self.weight.requires_grad:  # frozen layers keep their statistics
             share = weight[:, None] / weight.sum()
             mean = (share * x).sum(0)
             variance = (share * (x - mean) ** 2).sum(0)

@@ -21,8 +21,8 @@ MAX_LOG_COULOMB = 10.0
 class SiteNet(nn.Module):
     """Site-Net (Moran et al., section 2.2, doi:10.1039/d3dd00005b); defaults are the paper's model.
 
-    Inputs are standardised and the output is scaled inside the module, by the buffers that `standardize` sets;
-    as built they change nothing.
+    Inputs are standardised and the output is scaled inside the module, by the buffers that `standardize_inputs` and
+    `standardize_target` set; as built they change nothing.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ class SiteNet(nn.Module):
             yield output
             sites, interactions = output.sites, output.interactions
 
-    def standardize(self, batches, y):
-        """Fit the shifts and scales of inputs and output to training data.
+    def standardize_inputs(self, batches):
+        """Fit the shifts and scales of site and interaction features.
 
         Every site and pair counts as often as the ones it stands for.
 
@@ -176,22 +176,30 @@ class SiteNet(nn.Module):
         ----------
         batches : iterable of CrystalBatch
             Training crystals.
-        y : Tensor of shape (n,) or (n, k)
-            Their targets: shifted by the median and scaled by the standard deviation of those that are not NaN.
         """
-        targets = [column[~column.isnan()] for column in y.reshape(len(y), -1).T]
         site, interaction = _Moments(), _Moments()
         for batch in batches:
             site.add(batch.site_features, batch.multiplicity)
             rows = batch.multiplicity[batch.pair_site] * batch.pair_count
             interaction.add(pair_features(batch, self.interaction_features), rows)
-        for name, (shift, scale) in (
-            ("site", site.shift_and_scale()),
-            ("interaction", interaction.shift_and_scale()),
-            ("target", [torch.stack([f(column) for column in targets]) for f in (torch.median, _deviation)]),
-        ):
-            getattr(self, f"{name}_shift").copy_(shift)
-            getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
+        self._set_standard("site", *site.shift_and_scale())
+        self._set_standard("interaction", *interaction.shift_and_scale())
+
+    def standardize_target(self, y):
+        """Fit the shifts and scales of the outputs.
+
+        Parameters
+        ----------
+        y : Tensor of shape (n,) or (n, k)
+            Training targets: shifted by the median and scaled by the standard deviation of those that are not NaN.
+        """
+        targets = [column[~column.isnan()] for column in y.reshape(len(y), -1).T]
+        shift, scale = (torch.stack([f(column) for column in targets]) for f in (torch.median, _deviation))
+        self._set_standard("target", shift, scale)
+
+    def _set_standard(self, name, shift, scale):
+        getattr(self, f"{name}_shift").copy_(shift)
+        getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
 
     def _standardized(self, name, values):
         return (values - getattr(self, f"{name}_shift")) / getattr(self, f"{name}_scale")

@@ -87,6 +87,16 @@ class SiteNetRegressor(RegressorMixin, BaseSiteNet):
     warm_start : bool, default=False
         Whether `fit` goes on with the network of the last one, with new steps of the optimizer from its beginning; what
         standardises inputs and target stays. Crystals and parameters must ask for the same network.
+    pretrained : path-like or estimator, default=None
+        Fitted model to begin from instead of random weights: a file of `save_model`, or an estimator in scikit-learn's
+        `FrozenEstimator`, which keeps it fitted when it is cloned. Its architecture and what standardises its inputs
+        are taken over, whatever the parameters of the architecture say.
+    new_head : bool, default=False
+        Whether the output of the `pretrained` network begins anew, with the target standardised by the new crystals, as
+        another property needs. False keeps both: the same property, of other crystals or from another method.
+    frozen : tuple of str, default=()
+        Parts of the network that training leaves as they are: "embedding", "site_input", "blocks" or single ones as
+        "blocks.0", "pre_pool", "pool_logit", "post_pool", "output".
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, of the split and of the order of crystals. The same number gives the
         same predictions on the same machine; torch's global random state is left as found.

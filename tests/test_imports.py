@@ -20,6 +20,8 @@ LAYERS = [
         "inference",
         "presets",
         "checkpoint",
+        "model_file",
+        "fine_tuning",
         "_training",
         "_base",
         "regressor",

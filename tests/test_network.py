@@ -112,7 +112,7 @@ def test_compression_changes_no_prediction_of_200_real_crystals(dielectric, max_
         X = SupercellFeaturizer(max_atoms=max_atoms, compress=compress).transform(dielectric.data[::5][:200])
         with torch.inference_mode():
             if compress:
-                network.standardize([collate(X)], torch.zeros(1))
+                network.standardize_inputs([collate(X)])
             predictions.append(torch.cat([network(collate(X[k : k + 5])) for k in range(0, len(X), 5)]))
     torch.testing.assert_close(*predictions, rtol=0, atol=1e-5)
 
@@ -125,7 +125,7 @@ def test_no_description_of_100_real_crystals_changes_a_prediction(dielectric, rn
     X = featurizer.transform(structures)
     other = featurizer.transform([redescribe(structure, rng) for structure in structures])
     with torch.inference_mode():
-        network.standardize([collate(X)], torch.zeros(1))
+        network.standardize_inputs([collate(X)])
         torch.testing.assert_close(network(collate(X)), network(collate(other)), rtol=0, atol=1e-4)
 
 
@@ -172,7 +172,8 @@ def test_standardized_inputs_have_mean_zero_and_spread_one_over_the_uncompressed
     X = SupercellFeaturizer(max_atoms=30).transform(structures[:6])
     full = SupercellFeaturizer(max_atoms=30, compress=False).transform(structures[:6])
     network = small_network()
-    network.standardize((collate(X[k : k + 2]) for k in (0, 2, 4)), torch.tensor([1.0, 2.0, 6.0]))
+    network.standardize_inputs(collate(X[k : k + 2]) for k in (0, 2, 4))
+    network.standardize_target(torch.tensor([1.0, 2.0, 6.0]))
     pairs = (pair_features(collate(full)) - network.interaction_shift) / network.interaction_scale
     torch.testing.assert_close(pairs.mean(0), torch.zeros(2), atol=1e-3, rtol=0)
     torch.testing.assert_close(pairs.std(0, correction=0), torch.ones(2), atol=1e-3, rtol=0)

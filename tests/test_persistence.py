@@ -9,8 +9,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, load_model, save_model
-from sitenet_sklearn.persistence import _checksum
+from sitenet_sklearn import (
+    SiteNetClassifier,
+    SiteNetEnsemble,
+    SiteNetRegressor,
+    SupercellFeaturizer,
+    load_model,
+    save_model,
+)
+from sitenet_sklearn.model_file import checksum
 
 FIRST = Path(__file__).parent / "data" / "model_of_format_1.safetensors"
 SMALL = {
@@ -43,11 +50,11 @@ def rewrite(path, *, header=lambda _: None, tensors=lambda _: None, honest=True)
     with safe_open(path, "pt") as file:
         text = file.metadata()["sitenet_sklearn"]
     values, content = load_file(path), json.loads(text)
-    checksum = _checksum(text, values)
+    before = checksum(text, values)
     header(content)
     tensors(values)
     text = json.dumps(content)
-    save_file(values, path, {"sitenet_sklearn": text, "checksum": _checksum(text, values) if honest else checksum})
+    save_file(values, path, {"sitenet_sklearn": text, "checksum": checksum(text, values) if honest else before})
 
 
 def test_a_pipeline_comes_back_as_it_was(pipeline, path, structures):
@@ -71,6 +78,33 @@ def test_an_estimator_alone_several_targets_and_other_architectures_come_back(fe
     assert isinstance(again, SiteNetRegressor)
     np.testing.assert_array_equal(again.predict(featurized), model.predict(featurized))
     assert list(tmp_path.iterdir()) == [tmp_path / "model"]
+
+
+@pytest.mark.parametrize("labels", [["metal", "insulator"], [3, 7], [False, True], [0.0, 1.0]])
+def test_a_classifier_comes_back_with_its_classes(featurized, tmp_path, labels):
+    y = np.array(labels)[np.arange(40) % 2]
+    model = SiteNetClassifier(**SMALL).fit(featurized, y)
+    save_model(model, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict(featurized), model.predict(featurized))
+    assert again.classes_.dtype == model.classes_.dtype
+    np.testing.assert_array_equal(again.predict_proba(featurized), model.predict_proba(featurized))
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_an_ensemble_comes_back_with_all_its_members(structures, band_gaps, tmp_path, piped):
+    regressor, X = SiteNetRegressor(**SMALL), SupercellFeaturizer(max_atoms=20)
+    estimator = make_pipeline(X, regressor) if piped else regressor
+    crystals = structures if piped else X.transform(structures)
+    model = SiteNetEnsemble(estimator, n_members=2, random_state=0).fit(crystals, band_gaps)
+    save_model(model, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    for values, expected in zip(
+        again.predict(crystals, return_std=True), model.predict(crystals, return_std=True), strict=True
+    ):
+        np.testing.assert_array_equal(values, expected)
+    assert type(again.estimator) is type(estimator)
+    assert not hasattr(again.estimator[-1] if piped else again.estimator, "net_")
 
 
 def test_the_network_is_the_fitted_one_whatever_the_parameters_say_now(pipeline, structures, tmp_path):
@@ -100,11 +134,11 @@ def test_what_belongs_to_a_machine_is_not_saved(structures, band_gaps, tmp_path)
     [
         (SiteNetRegressor(), NotFittedError, "not fitted"),
         (make_pipeline(SupercellFeaturizer(), Ridge()), TypeError, "a step of type Ridge cannot be saved"),
-        (make_pipeline(SupercellFeaturizer()), TypeError, "the last step must be a SiteNetRegressor"),
+        (make_pipeline(SupercellFeaturizer()), TypeError, "the last step must be a fitted model"),
         (
             SiteNetRegressor(random_state=np.random.RandomState(0)),
             TypeError,
-            "parameter random_state=.* cannot be saved",
+            "random_state=.* cannot be saved",
         ),
     ],
 )
@@ -143,21 +177,26 @@ def test_every_flipped_byte_is_noticed(path, rng):
 
 
 def set_parameter(name, value):
-    return lambda header: header["steps"][1]["parameters"].update({name: value})
+    return lambda header: header["model"]["steps"][1][1]["parameters"].update({name: value})
+
+
+def set_network(**values):
+    return lambda header: header["model"]["steps"][1][1]["network"].update(values)
 
 
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (lambda h: h.update(format=2), "format 2 is not known to this library, which reads 1 to 1"),
-        (lambda h: h["steps"][0].update({"class": "subprocess.Popen"}), "unknown class 'subprocess.Popen'"),
+        (lambda h: h.update(format=3), "format 3 is not known to this library, which reads 1 to 2"),
+        (lambda h: h["model"]["steps"][0][1].update({"class": "subprocess.Popen"}), "unknown class 'subprocess.Popen'"),
         (set_parameter("mood", 1), "SiteNetRegressor has no parameter mood"),
         (set_parameter("lr", -1.0), "'lr' parameter of SiteNetRegressor must be"),
-        (lambda h: h["network"].update(n_heads=3), "tensors do not fit the network: blocks.0"),
-        (lambda h: h["network"].update(site_dim=10**12), "cannot be loaded"),
-        (lambda h: h["network"].update(n_blocks=10**9), "n_blocks is 1000000000, expected 1 to 100"),
-        (lambda h: h["network"].update(activation="sine"), "cannot be loaded: 'sine'"),
-        (lambda h: h.pop("steps"), "cannot be loaded: 'steps'"),
+        (set_network(n_heads=3), "tensors do not fit the network: blocks.0"),
+        (set_network(site_dim=10**12), "cannot be loaded"),
+        (set_network(n_blocks=10**9), "n_blocks is 1000000000, expected 1 to 100"),
+        (set_network(activation="sine"), "cannot be loaded: 'sine'"),
+        (lambda h: h["model"].pop("steps"), "cannot be loaded: 'steps'"),
+        (lambda h: h.pop("model"), "cannot be loaded: 'model'"),
     ],
 )
 def test_files_that_say_what_cannot_be_are_refused(path, header, message):
@@ -167,12 +206,12 @@ def test_files_that_say_what_cannot_be_are_refused(path, header, message):
 
 
 def test_numbers_that_are_not_finite_are_refused(path):
-    rewrite(path, tensors=lambda values: values["output.bias"].fill_(torch.nan))
+    rewrite(path, tensors=lambda values: values["0/output.bias"].fill_(torch.nan))
     with pytest.raises(ValueError, match="a tensor is not finite"):
         load_model(path)
 
 
 def test_changed_numbers_are_noticed(path):
-    rewrite(path, tensors=lambda values: values["output.bias"].add_(1), honest=False)
+    rewrite(path, tensors=lambda values: values["0/output.bias"].add_(1), honest=False)
     with pytest.raises(ValueError, match="was altered: its checksum does not match"):
         load_model(path)

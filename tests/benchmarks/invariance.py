@@ -61,7 +61,7 @@ def measure(structures, max_atoms, shape):
     X = featurizer.transform(structures)
     torch.manual_seed(0)
     network = SiteNet(clamp=False).eval()
-    network.standardize([collate(X[rows]) for rows in SiteBudgetSampler(X.primitive_sizes, 200)], torch.zeros(1))
+    network.standardize_inputs([collate(X[rows]) for rows in SiteBudgetSampler(X.primitive_sizes, 200)])
     expected = predict(network, X)
     described = [dict(descriptions(structure, rng)) for structure in structures]
     change = {}

@@ -1,0 +1,135 @@
+"""Fine-tuning: a network that another model was fitted with becomes the beginning of a new one."""
+
+import copy
+import os
+
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from .model_file import build_network, read_model
+from .network import SiteNet
+
+HEAD = ("output", "target")
+"""Beginnings of the names of parameters and buffers that belong to one target."""
+
+
+def read_pretrained(source):
+    """Take the network out of a fitted model.
+
+    Parameters
+    ----------
+    source : path-like or estimator
+        File of `save_model`, or a fitted estimator, alone, at the end of a pipeline, or in a `FrozenEstimator`.
+
+    Returns
+    -------
+    network : SiteNet
+        A copy.
+    site_feature_names : tuple of str
+        Site features it was trained with.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted, for instance as scikit-learn has cloned it.
+    TypeError
+        If it holds no network, or several.
+    """
+    if isinstance(source, str | os.PathLike):
+        header, tensors = read_model(source)
+        node = header["model"]
+        node = node["steps"][-1][1] if node["class"] == "Pipeline" else node
+        if "network" not in node:
+            raise TypeError(f"{source} holds a {node['class']}, and fine-tuning begins from one fitted network")
+        weights = {name.removeprefix(node["prefix"]): tensor for name, tensor in tensors.items()}
+        return build_network(node["network"], weights), tuple(node["site_features"])
+    while isinstance(source, FrozenEstimator | Pipeline):
+        source = source.estimator if isinstance(source, FrozenEstimator) else source.steps[-1][1]
+    network = getattr(getattr(source, "net_", None), "module_", None)
+    if isinstance(network, SiteNet):
+        return copy.deepcopy(network).cpu(), source.site_feature_names_in_
+    if hasattr(source, "predict_raw"):
+        raise NotFittedError(
+            "pretrained is not fitted: scikit-learn clones estimators, so give it as FrozenEstimator(fitted) "
+            "or as the path of a file of save_model"
+        )
+    raise TypeError(f"pretrained must be a path or an estimator with one fitted network, got {type(source).__name__}")
+
+
+def continue_from(source, names, *, n_targets, clamp, new_head):
+    """Build the network that goes on from a fitted one.
+
+    Parameters
+    ----------
+    source : path-like or estimator
+        As in `read_pretrained`. The embedding, blocks and layers around the pooling are kept, with what standardises
+        their inputs.
+    names : pair of tuples of str
+        Site features and interaction features of the crystals to train on.
+    n_targets : int or None
+        Number of outputs.
+    clamp : bool
+        Whether negative outputs become 0.
+    new_head : bool
+        Whether the output starts anew, its target not standardised yet.
+
+    Returns
+    -------
+    SiteNet
+
+    Raises
+    ------
+    ValueError
+        If features differ, or if the head is kept and has another number of outputs.
+    """
+    network, site_feature_names = read_pretrained(source)
+    fitted_names = tuple(site_feature_names), network.interaction_features
+    for kind, fitted, new in zip(("site", "interaction"), fitted_names, names, strict=True):
+        if fitted != tuple(new):
+            raise ValueError(f"the pretrained network has the {kind} features {fitted}, X has {tuple(new)}")
+    if not new_head and n_targets != network.n_targets:
+        raise ValueError(
+            f"the pretrained network has n_targets={network.n_targets} and y asks for {n_targets}: pass new_head=True"
+        )
+    fresh = SiteNet(**network.config | {"n_targets": n_targets, "clamp": clamp})
+    state = network.state_dict().items()
+    kept = {name: value for name, value in state if not (new_head and name.startswith(HEAD))}
+    fresh.load_state_dict(kept, strict=not new_head)
+    return fresh
+
+
+def freeze(network, parts):
+    """Let training change all of a network but some parts.
+
+    Parameters
+    ----------
+    network : SiteNet
+        Changed in place.
+    parts : sequence of str
+        Names out of "embedding", "site_input", "blocks", "blocks.0" and so on, "pre_pool", "pool_logit", "post_pool"
+        and "output".
+
+    Raises
+    ------
+    ValueError
+        If the network has no such part, or nothing is left to train.
+
+    Examples
+    --------
+    >>> from sitenet_sklearn.network import SiteNet
+    >>> network = SiteNet()
+    >>> freeze(network, ["embedding", "blocks.0"])
+    >>> sorted({name.split(".")[0] for name, p in network.named_parameters() if not p.requires_grad})
+    ['blocks', 'embedding']
+    """
+    known = [name for name, _ in network.named_children()] + [f"blocks.{k}" for k in range(len(network.blocks))]
+    unknown = [part for part in parts if part not in known]
+    if unknown:
+        raise ValueError(f"frozen names {unknown[0]!r}, but the network has the parts {', '.join(known)}")
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not any(name.startswith(f"{part}.") for part in parts))
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ValueError(f"frozen={tuple(parts)} leaves nothing to train")

@@ -31,7 +31,7 @@ MIN_VALIDATED = 20
 _POSITIVE = [Interval(Integral, 1, None, closed="left")]
 _SIZES = ("embedding_dim", "site_dim", "interaction_dim", "n_heads", "n_blocks")
 _LAYERS = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
-_ARCHITECTURE = (*_SIZES, *_LAYERS, "activation", "normalization", "pooling", "cutoff", "clamp")
+_ARCHITECTURE = (*_SIZES, *_LAYERS, "activation", "normalization", "pooling", "cutoff", "clamp", "dropout")
 
 
 class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
@@ -45,6 +45,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         "pooling": [StrOptions({"mean", "max", "attention"})],
         "cutoff": [Interval(Real, 0, None, closed="neither"), None],
         "clamp": ["boolean"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
         "loss": [StrOptions(set(LOSSES))],
         "max_epochs": _POSITIVE,
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -85,6 +86,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         pooling="mean",
         cutoff=None,
         clamp=True,
+        dropout=0.0,
         loss="l1",
         max_epochs=40,
         lr=0.0008126,
@@ -121,6 +123,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         self.pooling = pooling
         self.cutoff = cutoff
         self.clamp = clamp
+        self.dropout = dropout
         self.loss = loss
         self.max_epochs = max_epochs
         self.lr = lr
@@ -297,7 +300,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         if self.pretrained is None:
             network = SiteNet(**config)
         else:
-            head = {name: config[name] for name in ("n_targets", "clamp")}
+            head = {name: config[name] for name in ("n_targets", "clamp", "dropout")}
             network = continue_from(self.pretrained, names, new_head=self.new_head, **head)
         self._remember_features(*names)
         if self.pretrained is None:

@@ -48,6 +48,8 @@ class AttentionBlock(nn.Module):
         Pairs further apart than this, in angstrom, get no weight.
     n_interaction_features : int, default=None
         Number of interaction features f of the first block, which makes interactions of them; None in the others.
+    dropout : float, default=0.0
+        Share of the new site representations that training sets to 0.
     last : bool, default=False
         Whether no block follows, so that new interactions are not needed.
     """
@@ -63,6 +65,7 @@ class AttentionBlock(nn.Module):
         normalization,
         cutoff,
         n_interaction_features=None,
+        dropout=0.0,
         last=False,
     ):
         super().__init__()
@@ -79,7 +82,7 @@ class AttentionBlock(nn.Module):
         self.logit = nn.Linear(hidden_layers[-1], n_heads) if hidden_layers else None
         self.feature_norm = norm(site_dim)
         self.interaction_norm = None if last else norm(interactions)
-        self.site_layer = Perceptron([sites, sites], *style)
+        self.site_layer = Perceptron([sites, sites], *style, dropout)
         self.cutoff, self.normalization = cutoff, normalization
         self.compiled = None
         self.is_paper_style = style == ("mish", "layer") and len(hidden_layers) == 1

@@ -41,6 +41,9 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         How the sites of a crystal become one vector.
     cutoff : float, default=None
         Distance in angstrom beyond which a site gets no attention; None for no limit. Table 2 uses 5.
+    dropout : float, default=0.0
+        Share of the outputs of the layers before and after pooling that every step of training sets to 0, and half
+        that share of the outputs of the attention blocks.
     max_epochs : int, default=40
         Passes over the training crystals.
     lr : float, default=0.0008126
@@ -158,6 +161,7 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         normalization="layer",
         pooling="mean",
         cutoff=None,
+        dropout=0.0,
         max_epochs=40,
         lr=0.0008126,
         optimizer="adamw",

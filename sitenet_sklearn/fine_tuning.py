@@ -59,7 +59,7 @@ def read_pretrained(source):
     raise TypeError(f"pretrained must be a path or an estimator with one fitted network, got {type(source).__name__}")
 
 
-def continue_from(source, names, *, n_targets, clamp, new_head):
+def continue_from(source, names, *, new_head, n_targets, **options):
     """Build the network that goes on from a fitted one.
 
     Parameters
@@ -69,12 +69,12 @@ def continue_from(source, names, *, n_targets, clamp, new_head):
         their inputs.
     names : pair of tuples of str
         Site features and interaction features of the crystals to train on.
-    n_targets : int or None
-        Number of outputs.
-    clamp : bool
-        Whether negative outputs become 0.
     new_head : bool
         Whether the output starts anew, its target not standardised yet.
+    n_targets : int or None
+        Number of outputs.
+    **options
+        Other arguments of `SiteNet` that replace those of the fitted one.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def continue_from(source, names, *, n_targets, clamp, new_head):
         raise ValueError(
             f"the pretrained network has n_targets={network.n_targets} and y asks for {n_targets}: pass new_head=True"
         )
-    fresh = SiteNet(**network.config | {"n_targets": n_targets, "clamp": clamp})
+    fresh = SiteNet(**network.config | options | {"n_targets": n_targets})
     state = network.state_dict().items()
     kept = {name: value for name, value in state if not (new_head and name.startswith(HEAD))}
     fresh.load_state_dict(kept, strict=not new_head)

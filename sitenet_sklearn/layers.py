@@ -102,17 +102,20 @@ class Perceptron(nn.Module):
         Number of inputs, then the width of every layer; a single number makes no layer.
     activation, normalization : str
         As in `ActNorm`.
+    dropout : float, default=0.0
+        Share of the outputs of every layer that training sets to 0. Equal sites that share a row share their zeros.
     """
 
-    def __init__(self, widths, activation, normalization):
+    def __init__(self, widths, activation, normalization, dropout=0.0):
         super().__init__()
+        self.dropout = dropout
         self.linear = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.act_norm = nn.ModuleList(ActNorm(width, activation, normalization) for width in widths[1:])
 
     def forward(self, x, weight):
         """Transform rows x of shape (p, a) that stand for `weight` (p,) rows each."""
         for linear, act_norm in zip(self.linear, self.act_norm, strict=True):
-            x = act_norm(linear(x), weight)
+            x = nn.functional.dropout(act_norm(linear(x), weight), self.dropout, self.training)
         return x
 
 

@@ -58,6 +58,9 @@ class SiteNet(nn.Module):
         Number k of outputs of a crystal; None for a single one without a second axis.
     clamp : bool, default=True
         Whether negative outputs become 0, as the loss sees them.
+    dropout : float, default=0.0
+        Share of the outputs of the layers before and after pooling that training sets to 0; of those of the attention
+        blocks it is half as many.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class SiteNet(nn.Module):
         cutoff=None,
         n_targets=None,
         clamp=True,
+        dropout=0.0,
     ):
         config = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
         super().__init__()
@@ -100,14 +104,15 @@ class SiteNet(nn.Module):
                 normalization=normalization,
                 cutoff=cutoff,
                 n_interaction_features=len(interaction_features) if k == 0 else None,
+                dropout=dropout / 2,
                 last=k == n_blocks - 1,
             )
             for k in range(n_blocks)
         )
         pooled = [n_blocks * sites, *pre_pool_layers]
-        self.pre_pool = Perceptron(pooled, *style)
+        self.pre_pool = Perceptron(pooled, *style, dropout)
         self.pool_logit = nn.Linear(pooled[-1], 1) if pooling == "attention" else None
-        self.post_pool = Perceptron([pooled[-1], *post_pool_layers], *style)
+        self.post_pool = Perceptron([pooled[-1], *post_pool_layers], *style, dropout)
         self.n_targets = n_targets
         self.output = nn.Linear([pooled[-1], *post_pool_layers][-1], n_targets or 1)
         for name, width in (

@@ -43,6 +43,9 @@ class SiteNetRegressor(RegressorMixin, BaseSiteNet):
     clamp : bool, default=True
         Whether negative predictions become 0, as suits a band gap. The gradient passes unchanged, and the
         loss sees the clamped value. Use False for targets that can be negative.
+    dropout : float, default=0.0
+        Share of the outputs of the layers before and after pooling that every step of training sets to 0, and half
+        that share of the outputs of the attention blocks.
     loss : {"l1", "mse", "huber"}, default="l1"
         What training minimises: the mean absolute or squared error, or Huber's loss, which turns from square to linear
         at one standard deviation of the target. Several targets are measured in their standard deviations.

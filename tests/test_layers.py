@@ -47,3 +47,15 @@ def test_clamped_network_recovers_from_negative_outputs_and_a_plain_clamp_does_n
         losses.append(loss.item())
     assert losses[0] < 0.1
     assert losses[1] == 1.0
+
+
+def test_dropout_zeroes_its_share_in_training_alone():
+    torch.manual_seed(0)
+    layers, x, weight = Perceptron([4, 5000], "mish", "layer", 0.3), torch.randn(3, 4), torch.ones(3)
+    expected = Perceptron([4, 5000], "mish", "layer")
+    expected.load_state_dict(layers.state_dict())
+    dropped = layers(x, weight)
+    assert abs((dropped == 0).float().mean() - 0.3) < 0.02
+    kept = dropped != 0
+    torch.testing.assert_close(dropped[kept], expected(x, weight)[kept] / 0.7)
+    torch.testing.assert_close(layers.eval()(x, weight), expected(x, weight))

@@ -10,14 +10,22 @@ from pymatgen.core import Structure
 
 from sitenet_sklearn.datasets import load_dielectric
 
-MATBENCH = Path(__file__).resolve().parents[3] / "shared" / "data" / "matbench_mp_gap_train.jsonl.gz"
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+MATBENCH = DATA / "matbench_mp_gap_train.jsonl.gz"
+
+
+def read_records(path, n=None, ids=None):
+    """Yield records of gzipped JSON lines, the first n of them or those of some ids, with a `structure` each."""
+    with gzip.open(path) as lines:
+        for line in islice(lines, n):
+            record = json.loads(line)
+            if ids is None or record["id"] in ids:
+                yield record | {"structure": Structure.from_str(record["poscar"], fmt="poscar")}
 
 
 def read_structures(path, n=None):
     """Yield Structures from gzipped JSON lines, the first n of them."""
-    with gzip.open(path) as lines:
-        for line in islice(lines, n):
-            yield Structure.from_str(json.loads(line)["poscar"], fmt="poscar")
+    return (record["structure"] for record in read_records(path, n))
 
 
 def samples(n_matbench):

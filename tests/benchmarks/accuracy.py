@@ -1,0 +1,124 @@
+"""How accurate the recipe is, on fixed splits of published data, beside other models on the same splits.
+
+    OMP_NUM_THREADS=2 python tests/benchmarks/accuracy.py train_1000 --seeds 5 --folder accuracy
+    python tests/benchmarks/accuracy.py train_1000 --model "gradient boosting, Magpie"
+    python tests/benchmarks/accuracy.py --table
+
+Predictions of every model and seed are kept in the folder, so that a run goes on where it was interrupted, a Site-Net
+even within its training. The table has the mean absolute error of single models with its spread over seeds, that of the
+mean of all seeds, and the time that training took.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+from crystals import DATA, read_records
+from peers import PEERS
+
+from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.elements import elemental_property_names
+
+MATBENCH, GAP = "matbench_mp_gap_train", "band_gap_eV"
+TASKS = {
+    "train_100": (MATBENCH, GAP),
+    "train_1000": (MATBENCH, GAP),
+    "train_10000": (MATBENCH, GAP),
+    "matbench": (MATBENCH, GAP),
+    "dielectric": ("dielectric_petousis2017", GAP),
+    "formation_energy": ("flla2015_formation_energy", "formation_energy_eV_per_atom"),
+}
+"""File and target of every task; those of Matbench are tested on validation_2000, the others on a fifth."""
+
+
+def load_task(name):
+    """Structures and targets to train on, then those to test on."""
+    file, target = TASKS[name]
+    path, splits = DATA / f"{file}.jsonl.gz", json.loads((DATA / "splits.json").read_text())
+    if file != MATBENCH:
+        records = list(read_records(path))
+        order = np.random.RandomState(0).permutation(len(records))
+        parts = [[records[k] for k in rows] for rows in np.split(order, [round(0.8 * len(order))])]
+    else:
+        splits["train_100"] = splits["train_1000"][:100]
+        test = set(splits["validation_2000"])
+        wanted = set(splits[name]) | test if name in splits else None
+        records = list(read_records(path, ids=wanted))
+        parts = [[r for r in records if r["id"] not in test], [r for r in records if r["id"] in test]]
+    return [([r["structure"] for r in part], np.array([r[target] for r in part])) for part in parts]
+
+
+def featurized(name, max_atoms, folder):
+    """Crystals of a task with all elemental properties, kept in the folder, and their targets."""
+    path = folder / f"{name}_{max_atoms}.joblib"
+    if not path.is_file():
+        features = (*elemental_property_names(), "OxidationState")
+        featurizer = SupercellFeaturizer(max_atoms=max_atoms, site_features=features)
+        joblib.dump([(featurizer.transform(structures), y) for structures, y in load_task(name)], path)
+    return joblib.load(path)
+
+
+def predict_sitenet(name, seed, options):
+    """Predictions of one Site-Net for the test crystals, their targets, epochs and seconds of training."""
+    (X, y), (X_test, y_test) = featurized(name, options.max_atoms, options.folder)
+    small = X.primitive_sizes <= options.largest
+    parameters = json.loads(options.parameters) | {"clamp": TASKS[name][1] == GAP, "random_state": seed}
+    model = SiteNetRegressor(**parameters, checkpoint_dir=options.folder, verbose=1).fit(X[small], y[small])
+    return model.predict(X_test), y_test, len(model.history_), sum(model.history_[:, "dur"])
+
+
+def predict_peer(name, seed, options):
+    """The same of another model, which counts no epochs."""
+    (train, y), (test, y_test) = load_task(name)
+    start = time.perf_counter()
+    return PEERS[options.model](train, y, test, seed), y_test, 0, time.perf_counter() - start
+
+
+def run(name, seed, options):
+    """Train and test one model, unless that was done before."""
+    path = options.folder / "results" / f"{name}__{options.model.replace('/', '-')}__{options.label}__{seed}.npz"
+    if path.is_file():
+        return
+    predict = predict_sitenet if options.model == "Site-Net" else predict_peer
+    y_pred, y_test, epochs, seconds = predict(name, seed, options)
+    path.parent.mkdir(exist_ok=True)
+    np.savez(path, y_test=y_test, y_pred=y_pred, epochs=epochs, seconds=seconds)
+
+
+def print_table(folder):
+    """One row for every task and model in the folder."""
+    runs = {}
+    for path in sorted((folder / "results").glob("*.npz")):
+        runs.setdefault(tuple(path.stem.split("__")[:3]), []).append(np.load(path))
+    print("| task | model | settings | MAE | spread | seeds | MAE of their mean | epochs | minutes each |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for names, results in runs.items():
+        y = results[0]["y_test"]
+        errors = [np.abs(result["y_pred"] - y).mean() for result in results]
+        together = np.abs(np.mean([result["y_pred"] for result in results], axis=0) - y).mean()
+        minutes = np.mean([result["seconds"] for result in results]) / 60
+        print(
+            f"| {' | '.join(names)} | {np.mean(errors):.3f} | {np.std(errors):.3f} | {len(results)} | {together:.3f} "
+            f"| {results[0]['epochs']} | {minutes:.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", nargs="?", choices=TASKS)
+    parser.add_argument("--model", choices=["Site-Net", *PEERS], default="Site-Net")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--max-atoms", type=int, default=50)
+    parser.add_argument("--largest", type=int, default=100, help="largest primitive cell that Site-Net is trained on")
+    parser.add_argument("--parameters", default="{}", help="parameters of SiteNetRegressor, as JSON")
+    parser.add_argument("--label", default="recipe", help="name of these settings in the table")
+    parser.add_argument("--folder", type=Path, default=Path("accuracy"))
+    parser.add_argument("--table", action="store_true", help="only print what the folder holds")
+    options = parser.parse_args()
+    options.folder.mkdir(exist_ok=True)
+    for seed in [] if options.table else options.seeds:
+        run(options.task, seed, options)
+    print_table(options.folder)

@@ -2,14 +2,10 @@
 
 import joblib
 import numpy as np
-import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import clone, is_regressor
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.ensemble import StackingRegressor, VotingRegressor
-from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score, cross_validate, learning_curve
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import estimator_checks
 
@@ -46,12 +42,9 @@ def test_fit_predict_score(structures, band_gaps):
     assert is_regressor(pipeline)
 
 
-@pytest.mark.parametrize("make", [list, tuple, pd.Series], ids=lambda make: make.__name__)
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_cross_validation_of_the_pipeline(structures, band_gaps, make, n_jobs):
-    X, y = make(structures[:24]), band_gaps[:24]
-    scores = cross_val_score(make_pipeline(), X, y, cv=2, scoring="neg_mean_absolute_error", n_jobs=n_jobs)
-    assert np.isfinite(scores).all()
+def test_cross_validation_in_two_processes(structures, band_gaps):
+    scores = [cross_val_score(make_pipeline(), structures[:24], band_gaps[:24], cv=2, n_jobs=k) for k in (None, 2)]
+    np.testing.assert_allclose(*scores, rtol=1e-4)
 
 
 def test_cross_validation_of_the_regressor_on_featurized_crystals_is_that_of_the_pipeline(structures, band_gaps):
@@ -67,28 +60,6 @@ def test_grid_search_reaches_both_steps(structures, band_gaps):
     search = GridSearchCV(make_pipeline(), grid, cv=2, error_score="raise").fit(structures[:20], band_gaps[:20])
     assert set(search.best_params_) == set(grid)
     assert search.predict(structures[20:22]).shape == (2,)
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda pipe: VotingRegressor([("a", pipe), ("b", clone(pipe))]),
-        lambda pipe: StackingRegressor([("a", pipe)], LinearRegression(), cv=2),
-        lambda pipe: TransformedTargetRegressor(pipe, func=np.sqrt, inverse_func=np.square),
-    ],
-    ids=["voting", "stacking", "transformed target"],
-)
-def test_meta_estimators(structures, band_gaps, wrap):
-    model = wrap(make_pipeline()).fit(structures[:20], band_gaps[:20])
-    assert model.predict(structures[20:23]).shape == (3,)
-
-
-def test_other_tools_of_model_selection(structures, band_gaps):
-    X, y = structures[:20], band_gaps[:20]
-    assert cross_val_predict(make_pipeline(), X, y, cv=2).shape == (20,)
-    assert np.isfinite(cross_validate(make_pipeline(), X, y, cv=2)["test_score"]).all()
-    sizes, *_ = learning_curve(make_pipeline(), X, y, cv=2, train_sizes=[0.5, 1.0], error_score="raise")
-    assert len(sizes) == 2
 
 
 def test_clone_and_set_params(structures, band_gaps):

@@ -8,6 +8,7 @@ from .persistence import load_model, save_model
 from .ragged import RaggedCrystals
 from .reference import load_reference_checkpoint
 from .regressor import SiteNetRegressor
+from .streaming import predict_in_chunks
 
 __all__ = [
     "RaggedCrystals",
@@ -18,6 +19,7 @@ __all__ = [
     "filter_structures",
     "load_model",
     "load_reference_checkpoint",
+    "predict_in_chunks",
     "save_model",
 ]
 __version__ = "0.1.0.dev0"

@@ -1,10 +1,11 @@
-"""Featurize more crystals than memory holds: straight to disk, chunk by chunk, resumable."""
+"""More crystals than memory holds: featurized straight to disk, resumably, and predicted chunk by chunk."""
 
 import shutil
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 from tqdm.auto import tqdm
 
 from .cache import fingerprint
@@ -64,3 +65,47 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024):
     concatenate_stores(path, [RaggedCrystals.open(folder).stored() for folder in folders])
     shutil.rmtree(partial)
     return RaggedCrystals.open(path)
+
+
+def predict_in_chunks(model, X, *, method="predict", chunk_size=1024, verbose=0):
+    """Predict for more crystals than memory holds.
+
+    Parameters
+    ----------
+    model : estimator or Pipeline
+        Fitted.
+    X : iterable
+        What the model takes: crystals in any form, also from a generator, or `RaggedCrystals`, also from a store.
+    method : str, default="predict"
+        Method of the model that makes an array with one row for every crystal, such as "predict_proba".
+    chunk_size : int, default=1024
+        Crystals to hold in memory at a time.
+    verbose : int, default=0
+        Whether to show progress.
+
+    Returns
+    -------
+    ndarray of shape (n,) or (n, k)
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, predict_in_chunks
+    >>> from sitenet_sklearn.datasets import load_dielectric
+    >>> structures, band_gap = load_dielectric(return_X_y=True)
+    >>> model = make_pipeline(SupercellFeaturizer(max_atoms=20), SiteNetRegressor(max_epochs=1))
+    >>> model = model.fit(structures[:30], band_gap[:30])
+    >>> predict_in_chunks(model, (structure for structure in structures[:50]), chunk_size=20).shape
+    (50,)
+    """
+    if isinstance(X, RaggedCrystals):
+        chunks = (X[start : start + chunk_size] for start in range(0, max(len(X), 1), chunk_size))
+    else:
+        crystals = iter(X)
+        chunks = iter(lambda: list(islice(crystals, chunk_size)), [])
+    predictions = []
+    with tqdm(desc=method, unit="crystal", disable=not verbose) as bar:
+        for chunk in chunks:
+            predictions.append(getattr(model, method)(chunk))
+            bar.update(len(chunk))
+    return np.concatenate(predictions or [getattr(model, method)([])])

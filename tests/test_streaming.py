@@ -2,12 +2,14 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
+from sklearn.pipeline import make_pipeline
 
-from sitenet_sklearn import SupercellFeaturizer
+from sitenet_sklearn import RaggedCrystals, SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer, predict_in_chunks
 from sitenet_sklearn.streaming import featurize_to_store
 from sitenet_sklearn.structures import FeaturizationError
 
@@ -91,3 +93,46 @@ def test_existing_folder_and_no_crystals_are_refused(structures, tmp_path):
         featurize_to_store(FEATURIZER, structures, tmp_path)
     with pytest.raises(ValueError, match="at least one crystal is expected, got none"):
         featurize_to_store(FEATURIZER, [], tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def pipeline(structures, band_gaps):
+    network = SiteNetRegressor(max_epochs=1, site_dim=3, attention_hidden_layers=(4,), random_state=0)
+    return make_pipeline(SupercellFeaturizer(max_atoms=50), network).fit(structures, band_gaps)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7, 40, 100])
+def test_predictions_in_chunks_are_those_in_one_piece(pipeline, structures, featurized, tmp_path, chunk_size):
+    expected = pipeline.predict(structures)
+    featurized.save(tmp_path / "store")
+    for model, X in (
+        (pipeline, iter(structures)),
+        (pipeline[-1], featurized),
+        (pipeline[-1], RaggedCrystals.open(tmp_path / "store")),
+    ):
+        np.testing.assert_allclose(predict_in_chunks(model, X, chunk_size=chunk_size), expected, atol=1e-5)
+
+
+def test_other_methods_and_no_crystals_in_chunks(pipeline, featurized, band_gaps):
+    model = SiteNetClassifier(max_epochs=1).fit(featurized, band_gaps > 1)
+    probabilities = predict_in_chunks(model, featurized, method="predict_proba", chunk_size=9)
+    np.testing.assert_allclose(probabilities, model.predict_proba(featurized), atol=1e-5)
+    with pytest.raises(ValueError, match="SupercellFeaturizer expects at least one crystal"):
+        predict_in_chunks(pipeline, iter([]))
+    assert predict_in_chunks(model, featurized[:0], method="predict_proba").shape == (0, 2)
+
+
+def test_chunks_are_read_as_they_are_needed(pipeline, structures):
+    alive, most = weakref.WeakSet(), 0
+
+    def crystals():
+        nonlocal most
+        for structure in structures:
+            copy = structure.copy()
+            alive.add(copy)
+            most = max(most, len(alive))
+            yield copy
+            del copy
+
+    predict_in_chunks(pipeline, crystals(), chunk_size=5)
+    assert most <= 11

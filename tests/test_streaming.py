@@ -123,14 +123,14 @@ def test_other_methods_and_no_crystals_in_chunks(pipeline, featurized, band_gaps
 
 
 def test_chunks_are_read_as_they_are_needed(pipeline, structures):
-    alive, most = weakref.WeakSet(), 0
+    made, most = [], 0
 
     def crystals():
         nonlocal most
         for structure in structures:
             copy = structure.copy()
-            alive.add(copy)
-            most = max(most, len(alive))
+            made.append(weakref.ref(copy))
+            most = max(most, sum(reference() is not None for reference in made))
             yield copy
             del copy
 

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from ._data_parallel import common_random
 from ._training import OPTIMIZERS, make_trainer, resolve_device, seeded
 from ._validation import HasMethods, Interval, StrOptions, _fit_context, check_groups, check_sample_weight, check_widths
+from .architecture import LAYERS, SIZES, Architecture
 from .batch import CrystalDataset
 from .checkpoint import TrainingCheckpoint
 from .fine_tuning import continue_from, freeze
@@ -24,22 +25,19 @@ from .network import SiteNet
 from .presets import FromPreset
 from .usable import check_crystals, trainable
 
-MIN_BATCH_SIZE = 128
-STEPS_PER_EPOCH = 50
+AUTO_BATCH_SIZES = (128, 512)
+STEPS_PER_EPOCH = 100
 MIN_VALIDATED = 20
 
 _POSITIVE = [Interval(Integral, 1, None, closed="left")]
-_SIZES = ("embedding_dim", "site_dim", "interaction_dim", "n_heads", "n_blocks")
-_LAYERS = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
-_ARCHITECTURE = (*_SIZES, *_LAYERS, "activation", "normalization", "pooling", "cutoff", "clamp", "dropout")
 
 
-class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
+class BaseSiteNet(FromPreset, Architecture, NetworkInference, BaseEstimator):
     """Base of `SiteNetRegressor` and `SiteNetClassifier`; parameters are documented there."""
 
     _parameter_constraints = {
-        **dict.fromkeys(("embedding_dim", "site_dim", "interaction_dim", "n_heads", "n_blocks"), _POSITIVE),
-        **{name: [tuple, list] for name in _LAYERS},
+        **dict.fromkeys(SIZES, _POSITIVE),
+        **{name: [tuple, list] for name in LAYERS},
         "activation": [StrOptions(set(ACTIVATIONS))],
         "normalization": [StrOptions(set(NORMALIZATIONS))],
         "pooling": [StrOptions({"mean", "max", "attention"})],
@@ -86,9 +84,9 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         pooling="mean",
         cutoff=None,
         clamp=True,
-        dropout=0.0,
+        dropout=0.1,
         loss="l1",
-        max_epochs=40,
+        max_epochs=20,
         lr=0.0008126,
         optimizer="adamw",
         weight_decay=0.0001,
@@ -102,7 +100,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         checkpoint_dir=None,
         callbacks=None,
         device="auto",
-        train_oversized=False,
+        train_oversized=True,
         warm_start=False,
         pretrained=None,
         new_head=False,
@@ -185,8 +183,8 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
         validation = None if validation_data is None else self._check_validation(validation_data, y)
         device = resolve_device(self.device)
         random = common_random(check_random_state(self.random_state), device)
+        train, held_out = self._split(len(X), random, None if groups is None else groups[rows])
         if validation is None:
-            train, held_out = self._split(len(X), random, None if groups is None else groups[rows])
             validation = CrystalDataset(X[held_out], y[held_out], weight[held_out]) if len(held_out) else None
             X, y, weight = X[train], y[train], weight[train]
         data, checkpoint, seed = CrystalDataset(X, y, weight), None, random.randint(2**31 - 1)
@@ -242,7 +240,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
     def _select(self, X, y, sample_weight, *, keep):
         """Check crystals, targets and weights, and keep those to train on, also by their indices."""
         check_crystals(X, self)
-        check_widths(self, _LAYERS)
+        check_widths(self, LAYERS)
         weight = check_sample_weight(sample_weight, len(X))
         y = self._check_target(y, len(X), known=keep and hasattr(self, "net_"))
         rows = trainable(X, train_oversized=self.train_oversized)
@@ -278,7 +276,7 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
     def _resolve_batch_size(self, sizes):
         if self.batch_size != "auto":
             return self.batch_size
-        return int(np.clip(sizes.sum() // STEPS_PER_EPOCH, MIN_BATCH_SIZE, PAPER_BATCH_SIZE))
+        return int(np.clip(sizes.sum() // STEPS_PER_EPOCH, *AUTO_BATCH_SIZES))
 
     def _network_for(self, data, *, keep):
         """Build the network that data and parameters ask for, or keep the fitted one if it is that."""
@@ -287,9 +285,8 @@ class BaseSiteNet(FromPreset, NetworkInference, BaseEstimator):
             "n_site_features": len(names[0]),
             "interaction_features": names[1],
             "n_targets": self._n_targets(data.y),
-            **{name: getattr(self, name) for name in _ARCHITECTURE},
+            **self.architecture(),
         }
-        config = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
         if keep and hasattr(self, "net_"):
             fitted = self.net_.module_.config | {"site_features": self.site_feature_names_in_}
             wanted = config | {"site_features": names[0]}

@@ -41,10 +41,10 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         How the sites of a crystal become one vector.
     cutoff : float, default=None
         Distance in angstrom beyond which a site gets no attention; None for no limit. Table 2 uses 5.
-    dropout : float, default=0.0
+    dropout : float, default=0.1
         Share of the outputs of the layers before and after pooling that every step of training sets to 0, and half
         that share of the outputs of the attention blocks.
-    max_epochs : int, default=40
+    max_epochs : int, default=20
         Passes over the training crystals.
     lr : float, default=0.0008126
         Highest learning rate; it rises over the first tenth of training and falls to nearly 0 at its end.
@@ -53,8 +53,8 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
     weight_decay : float, default=0.0001
         Weight decay of the optimizer.
     batch_size : int or "auto", default="auto"
-        Largest number of primitive sites in a batch. "auto" is the paper's 1200 where that leaves 50 batches
-        an epoch, and less for fewer crystals, down to 128: with few data the number of steps limits training.
+        Largest number of primitive sites in a batch; the paper has 1200. "auto" makes 100 batches an epoch, of 128 to
+        512 sites: with few data the number of steps limits training.
     early_stopping : bool, default=False
         Whether to hold out crystals and to restore the weights of the epoch that predicts them best. False
         trains on all of them and keeps the last weights. Fewer than 20 training crystals are never split.
@@ -79,9 +79,9 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         Additional callbacks, each alone or as a pair (name, callback).
     device : str or torch.device, default="auto"
         Where to compute; "auto" is the first CUDA GPU or else the CPU.
-    train_oversized : bool, default=False
-        Whether to train on crystals whose primitive cell alone exceeds the `max_atoms` of the featurizer. The
-        paper leaves them out and still predicts them.
+    train_oversized : bool, default=True
+        Whether to train on crystals whose primitive cell alone exceeds the `max_atoms` of the featurizer. The paper
+        leaves them out and still predicts them.
     warm_start : bool, default=False
         Whether `fit` goes on with the network of the last one, with new steps of the optimizer from its beginning; what
         standardises inputs and target stays. Crystals and parameters must ask for the same network.
@@ -161,8 +161,8 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         normalization="layer",
         pooling="mean",
         cutoff=None,
-        dropout=0.0,
-        max_epochs=40,
+        dropout=0.1,
+        max_epochs=20,
         lr=0.0008126,
         optimizer="adamw",
         weight_decay=0.0001,
@@ -176,7 +176,7 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         checkpoint_dir=None,
         callbacks=None,
         device="auto",
-        train_oversized=False,
+        train_oversized=True,
         warm_start=False,
         pretrained=None,
         new_head=False,

@@ -7,6 +7,8 @@ _PAPER = {
     "lr": 0.0008125971481941902,
     "weight_decay": 0.0001,
     "batch_size": 1200,
+    "dropout": 0.0,
+    "train_oversized": False,
     "early_stopping": True,
     "validation_fraction": 0.05,
 }

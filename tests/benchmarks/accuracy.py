@@ -41,7 +41,7 @@ def load_task(name):
     if file != MATBENCH:
         records = list(read_records(path))
         order = np.random.RandomState(0).permutation(len(records))
-        parts = [[records[k] for k in rows] for rows in np.split(order, [round(0.8 * len(order))])]
+        parts = [[records[k] for k in rows] for rows in np.split(order, [int(0.8 * len(order))])]
     else:
         splits["train_100"] = splits["train_1000"][:100]
         test = set(splits["validation_2000"])

@@ -1,0 +1,141 @@
+"""Studies of Optuna that several processes work on, and that survive the death of any of them."""
+
+import contextlib
+import os
+import socket
+import time
+from datetime import datetime
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+SIGN_OF_LIFE = "sign_of_life"
+SILENCE = 3600.0
+"""Seconds without a finished epoch after which a trial of another machine counts as dead."""
+
+
+def open_study(storage, name, *, sampler=None, pruner=None):
+    """Open a study, or begin it.
+
+    Parameters
+    ----------
+    storage : path-like, str, optuna.storages.BaseStorage or None
+        A file, which becomes a journal that many processes may share; the URL of a database, such as
+        "postgresql://user@host/name"; None for the memory of this process.
+    name : str
+        Name of the study in the storage.
+    sampler, pruner : optuna.samplers.BaseSampler and optuna.pruners.BasePruner, default=None
+        Those of Optuna where None.
+
+    Returns
+    -------
+    optuna.study.Study
+        Whose value is maximised.
+
+    Raises
+    ------
+    ConnectionError
+        If the storage cannot be reached.
+    ValueError
+        If the study is there and minimises.
+    """
+    opened = as_storage(storage)
+    try:
+        with quiet():
+            study = optuna.create_study(
+                storage=opened,
+                study_name=name,
+                sampler=sampler,
+                pruner=pruner,
+                direction="maximize",
+                load_if_exists=True,
+            )
+    except (optuna.exceptions.StorageInternalError, ImportError, OSError) as error:
+        raise ConnectionError(f"the storage {storage} cannot be reached: {error!s:.300}") from error
+    except Exception as error:
+        if type(error).__module__.startswith("sqlalchemy"):
+            raise ConnectionError(f"the storage {storage} cannot be reached: {error!s:.300}") from error
+        raise
+    if study.direction != optuna.study.StudyDirection.MAXIMIZE:
+        raise ValueError(
+            f"the study {name!r} of {storage} minimises, but scores are to be maximised: choose a new name"
+        )
+    return study
+
+
+def as_storage(storage):
+    """Turn a path into a journal; leave URLs, storages and None as they are."""
+    if not _is_path(storage):
+        return storage
+    path = Path(storage)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.parent} for the journal {path.name}: make it first")
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+def give_sign_of_life(trial):
+    """Note in a trial who works on it, and when."""
+    trial.set_user_attr(SIGN_OF_LIFE, [socket.gethostname(), os.getpid(), time.time()])
+
+
+def fail_dead_trials(study):
+    """Fail trials that nobody works on any more, for instance after a `kill -9`.
+
+    A trial of this machine is dead when its process is; one of another machine after an hour without a sign of life.
+
+    Parameters
+    ----------
+    study : optuna.study.Study
+        Study.
+
+    Returns
+    -------
+    list of int
+        Numbers of the failed trials.
+    """
+    dead = []
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        started = trial.datetime_start or datetime.now()  # noqa: DTZ005 - Optuna's times are local
+        host, pid, last = trial.user_attrs.get(SIGN_OF_LIFE, (None, None, started.timestamp()))
+        gone = not _is_alive(pid) if host == socket.gethostname() else time.time() - last > SILENCE
+        if gone:
+            try:
+                study.tell(trial.number, state=TrialState.FAIL)
+            except ValueError:  # another process was first
+                continue
+            dead.append(trial.number)
+    return dead
+
+
+@contextlib.contextmanager
+def quiet():
+    """Keep Optuna from printing a line for every study and trial, inside a with block."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def n_begun(study):
+    """Count the trials that are done or in work."""
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+    return len(study.get_trials(deepcopy=False, states=states))
+
+
+def _is_path(storage):
+    return isinstance(storage, os.PathLike) or (isinstance(storage, str) and "://" not in storage)
+
+
+def _is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -128,6 +128,8 @@ class _Config:
             "optimizer": str(optimizer.get("Name")).lower(),
             "weight_decay": settings.get("weight_decay"),
             "batch_size": self.values.get("Batch_Size") if self.values.get("dynamic_batch") else None,
+            "dropout": 0.0,
+            "train_oversized": False,
         }
         if stated["optimizer"] not in OPTIMIZERS:
             del stated["optimizer"]

@@ -10,7 +10,9 @@ from sitenet_sklearn import SiteNetRegressor
 def train(rank, n_processes, rendezvous, crystals, band_gaps, results):
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=n_processes)
-    model = SiteNetRegressor(max_epochs=3, batch_size=30, early_stopping=True, random_state=None if rank else 0)
+    model = SiteNetRegressor(
+        max_epochs=3, batch_size=30, dropout=0.0, early_stopping=True, random_state=None if rank else 0
+    )
     model.fit(crystals, band_gaps)
     results.put((rank, model.history_[:, ("train_loss", "valid_loss")], model.predict(crystals)))
     torch.distributed.destroy_process_group()

@@ -36,7 +36,7 @@ LAYER_OF = {module: k for k, layer in enumerate(LAYERS) for module in layer}
 
 FORBIDDEN = {
     "torch": range(3),
-    "skorch": (0, 1, 2, 3, 5, 6),
+    "skorch": (0, 1, 2, 3, 5),
     "pymatgen": (3, 4),
     "sklearn": (1, 3),
     "matplotlib": range(6),

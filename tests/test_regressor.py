@@ -93,8 +93,8 @@ def test_few_crystals_are_not_split(featurized, band_gaps):
 def test_batch_size_follows_the_data():
     model = SiteNetRegressor()
     assert model._resolve_batch_size(np.full(100, 10)) == 128
-    assert model._resolve_batch_size(np.full(2000, 10)) == 400
-    assert model._resolve_batch_size(np.full(10**5, 30)) == 1200
+    assert model._resolve_batch_size(np.full(4000, 10)) == 400
+    assert model._resolve_batch_size(np.full(10**5, 30)) == 512
     assert SiteNetRegressor(batch_size=77)._resolve_batch_size(np.full(100, 10)) == 77
 
 
@@ -212,19 +212,19 @@ def test_masked_crystals_are_left_out_and_predicted_as_nan(featurized, band_gaps
     assert np.isnan(model.predict(X[3:4])).all()
 
 
-def test_oversized_crystals_are_predicted_but_not_trained_on(structures, band_gaps):
+def test_oversized_crystals_are_predicted_and_trained_on_unless_told_otherwise(structures, band_gaps):
     X = SupercellFeaturizer(max_atoms=6).transform(structures)
     small = ~X.oversized
     assert 0 < small.sum() < 40
     with pytest.warns(UserWarning, match=r"crystals whose primitive cell exceeds max_atoms=6 .*train_oversized=True"):
-        model = SiteNetRegressor(**QUICK).fit(X, band_gaps)
+        model = SiteNetRegressor(**QUICK, train_oversized=False).fit(X, band_gaps)
     alone = SiteNetRegressor(**QUICK).fit(X[small], band_gaps[small])
     np.testing.assert_allclose(model.predict(X), alone.predict(X), atol=1e-5)
-    everything = SiteNetRegressor(**QUICK, train_oversized=True).fit(X, band_gaps)
+    everything = SiteNetRegressor(**QUICK).fit(X, band_gaps)
     assert np.abs(everything.predict(X) - alone.predict(X)).max() > 1e-4
     counted = pytest.warns(UserWarning, match="1 crystals whose primitive cell exceeds")
     with counted, pytest.raises(ValueError, match="none of 1 crystals can be trained on"):
-        SiteNetRegressor(**QUICK).fit(X[~small][:1], band_gaps[:1])
+        SiteNetRegressor(**QUICK, train_oversized=False).fit(X[~small][:1], band_gaps[:1])
 
 
 def test_interaction_features_come_with_the_crystals(structures, band_gaps, featurized):

@@ -102,6 +102,7 @@ def test_accumulated_gradients_are_those_of_all_their_crystals_together(featuriz
             max_epochs=1,
             batch_size=int(batch_size),
             gradient_accumulation=accumulation,
+            dropout=0.0,
             callbacks=[GradientsOfSteps(steps[accumulation])],
             random_state=0,
         )

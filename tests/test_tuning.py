@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import optuna
+import postgresql
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
@@ -15,6 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.studies import as_storage
 from sitenet_sklearn.tuning import tune
 
 TINY = {"max_epochs": 2, "site_dim": 3, "attention_hidden_layers": (4,), "random_state": 0}
@@ -111,8 +113,8 @@ def test_classifiers_groups_early_stopping_and_layers(featurized, band_gaps):
 
 def test_masked_crystals_have_no_score(structures, band_gaps):
     broken = [*structures[:19], "no crystal.cif"]
-    X = SupercellFeaturizer(max_atoms=20, on_error="mask").transform(broken)
     with pytest.warns(UserWarning, match="masked"):
+        X = SupercellFeaturizer(max_atoms=20, on_error="mask").transform(broken)
         result = tune(SiteNetRegressor(**TINY), X, band_gaps[:20], LR, cv=2, n_trials=1, random_state=0)
     assert np.isfinite(result.study.best_value)
 
@@ -156,29 +158,43 @@ def start_worker(storage, n_trials, n_epochs=3):
     return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
-def test_a_killed_worker_loses_its_running_trial_alone(tmp_path):
-    journal = tmp_path / "journal"
-    lost = start_worker(journal, 6, n_epochs=10_000)
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+@pytest.fixture(params=["journal", "postgresql"])
+def shared(request, tmp_path):
+    """Storage that several processes may use."""
+    if request.param == "journal":
+        yield str(tmp_path / "journal")
+        return
+    pytest.importorskip("psycopg2", reason="needs psycopg2")
+    if postgresql.programs() is None or postgresql.account() == "":
+        pytest.skip("needs the programs of a PostgreSQL server, and an account that is not root")
+    with postgresql.server() as url:
+        yield url
 
-    def trials():
-        studies = optuna.get_all_study_summaries(storage)
-        return optuna.load_study(study_name="sitenet", storage=storage).trials if studies else []
 
-    while not any(trial.intermediate_values for trial in trials()):
+def trials_of(shared):
+    storage = as_storage(shared)
+    studies = optuna.get_all_study_summaries(storage)
+    return optuna.load_study(study_name="sitenet", storage=storage).trials if studies else []
+
+
+def test_a_killed_worker_loses_its_running_trial_alone(shared):
+    lost = start_worker(shared, 6, n_epochs=10_000)
+    while not any(trial.intermediate_values for trial in trials_of(shared)):
         time.sleep(0.2)
         assert lost.poll() is None
     lost.send_signal(signal.SIGKILL)
     lost.wait()
-    workers = [start_worker(journal, 6) for _ in range(4)]
+    workers = [start_worker(shared, 6) for _ in range(4)]
     assert [worker.wait(timeout=300) for worker in workers] == [0, 0, 0, 0]
-    states = [trial.state for trial in trials()]
+    trials = trials_of(shared)
+    states = [trial.state for trial in trials]
     assert states[0] == TrialState.FAIL
-    assert 6 <= states.count(TrialState.COMPLETE) <= 9
+    assert 6 <= states.count(TrialState.COMPLETE) <= 9  # four may begin the last one
     assert TrialState.RUNNING not in states
-    assert [trial.number for trial in trials()] == list(range(len(states)))
-    study = optuna.load_study(study_name="sitenet", storage=storage)
-    assert study.best_value == max(trial.value for trial in trials() if trial.value is not None)
+    assert [trial.number for trial in trials] == list(range(len(states)))
+    assert len({trial.params["lr"] for trial in trials}) == len(trials)
+    study = optuna.load_study(study_name="sitenet", storage=as_storage(shared))
+    assert study.best_value == max(trial.value for trial in trials if trial.value is not None)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
 
 
 def identical(a, b):
@@ -36,4 +36,8 @@ def test_a_dask_cluster_gives_the_same(structures, band_gaps, featurized, dask_c
         regressor = SiteNetRegressor(max_epochs=1, site_dim=6, random_state=0)
         model = make_pipeline(SupercellFeaturizer(max_atoms=20), regressor)
         scores = cross_val_score(model, structures[:20], band_gaps[:20], cv=2, error_score="raise")
+        ensemble = SiteNetEnsemble(model, n_members=2, n_jobs=2, random_state=0)
+        together = ensemble.fit(structures[:20], band_gaps[:20]).predict(structures[20:])
     assert np.isfinite(scores).all()
+    alone = ensemble.set_params(n_jobs=1).fit(structures[:20], band_gaps[:20]).predict(structures[20:])
+    np.testing.assert_allclose(together, alone, atol=1e-4)

@@ -30,7 +30,7 @@ LAYERS = [
         "ensemble",
     },
     {"reference", "persistence", "datasets"},
-    {"demo", "search_space", "trials", "tuning", "studies", "search", "cli", "__main__", "__init__"},
+    {"demo", "search_space", "trials", "tuning", "studies", "search", "workers", "cli", "__main__", "__init__"},
 ]
 LAYER_OF = {module: k for k, layer in enumerate(LAYERS) for module in layer}
 

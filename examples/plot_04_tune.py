@@ -1,0 +1,44 @@
+"""
+Tune hyper-parameters
+=====================
+
+Optuna chooses, cross-validation judges, and trials that fall behind end early. The study can live in a file that other
+processes work on at the same time.
+"""
+
+# %%
+# Crystals are featurized once. A space is a dict of Optuna's distributions; ``search_space("small")`` and
+# ``search_space("paper")`` are ready-made.
+import warnings
+
+import optuna
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.visualization import matplotlib as study_plots
+
+from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.datasets import load_dielectric
+from sitenet_sklearn.tuning import tune
+
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # optuna's plots with matplotlib
+structures, band_gap = load_dielectric(return_X_y=True)
+crystals, band_gap = SupercellFeaturizer(max_atoms=20).transform(structures[:150]), band_gap[:150]
+space = {"lr": FloatDistribution(1e-4, 1e-2, log=True), "n_heads": IntDistribution(1, 4)}
+
+# %%
+# With ``storage="gap.journal"`` the study would be a file: stopped anywhere, the same call goes on with it, and other
+# processes work on it at the same time.
+result = tune(
+    SiteNetRegressor(max_epochs=6, random_state=0), crystals, band_gap, space, cv=2, n_trials=10, random_state=0
+)
+result.trials[["number", "value", "state", "params_lr", "params_n_heads", "user_attrs_epochs"]].round(4)
+
+# %%
+# Optuna draws the search: best score so far, what mattered, and the learning curve of every trial.
+history = study_plots.plot_optimization_history(result.study)
+importances = study_plots.plot_param_importances(result.study)
+curves = study_plots.plot_intermediate_values(result.study)
+
+# %%
+# The best parameters were fitted on all crystals.
+model = result.best_estimator
+model.predict(crystals[:3])

@@ -21,14 +21,14 @@ from sitenet_sklearn.tuning import tune
 
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # optuna's plots with matplotlib
 structures, band_gap = load_dielectric(return_X_y=True)
-crystals, band_gap = SupercellFeaturizer(max_atoms=20).transform(structures[:150]), band_gap[:150]
+crystals, band_gap = SupercellFeaturizer(max_atoms=20).transform(structures[:100]), band_gap[:100]
 space = {"lr": FloatDistribution(1e-4, 1e-2, log=True), "n_heads": IntDistribution(1, 4)}
 
 # %%
 # With ``storage="gap.journal"`` the study would be a file: stopped anywhere, the same call goes on with it, and other
 # processes work on it at the same time.
 result = tune(
-    SiteNetRegressor(max_epochs=6, random_state=0), crystals, band_gap, space, cv=2, n_trials=10, random_state=0
+    SiteNetRegressor(max_epochs=4, random_state=0), crystals, band_gap, space, cv=2, n_trials=8, random_state=0
 )
 result.trials[["number", "value", "state", "params_lr", "params_n_heads", "user_attrs_epochs"]].round(4)
 

@@ -70,7 +70,8 @@ class SiteNetTrainer(NeuralNet):
         )
         if training and is_distributed():
             sampler = ShareSampler(sampler)
-        return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_it_is)
+        own_seed = torch.Generator()  # a loader draws a number: not one of those that dropout is made of
+        return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_it_is, generator=own_seed)
 
     def infer(self, x, **fit_params):
         """Run the network on a `CrystalBatch`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from numbers import Real
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -15,7 +16,7 @@ SPACES = {
         "dropout": FloatDistribution(0.0, 0.4),
         "site_dim": IntDistribution(12, 48),
         "n_heads": IntDistribution(1, 6),
-        "batch_size": IntDistribution(64, 1024, log=True),
+        "weight_decay": FloatDistribution(1e-6, 1e-1, log=True),
     },
     "paper": {
         "embedding_dim": IntDistribution(1, 128),
@@ -105,6 +106,21 @@ def suggest(trial, space):
     return {name: _SUGGEST[type(distribution)](trial, name, distribution) for name, distribution in space.items()}
 
 
+def own_values(estimator, space):
+    """Values of the estimator's own parameters, of those whose distribution holds them."""
+    parameters, values = estimator.get_params(), {}
+    for name, distribution in space.items():
+        layers, _, part = name.rpartition("__")
+        if name in parameters:
+            value = parameters[name]
+        else:
+            widths = parameters[layers]
+            value = len(widths) if part == "depth" else max(widths, default=None)
+        if _holds(distribution, value):
+            values[name] = value
+    return values
+
+
 _SUGGEST = {
     FloatDistribution: lambda trial, name, d: trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log),
     IntDistribution: lambda trial, name, d: trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log),
@@ -123,6 +139,12 @@ def _suggestion(name, known):
     similar = get_close_matches(name, known, n=2, cutoff=0.5)
     similar += [other for other in known if other.endswith(f"__{name}") and other not in similar]
     return f"; did you mean {' or '.join(map(repr, similar))}?" if similar else ""
+
+
+def _holds(distribution, value):
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    return isinstance(value, Real) and distribution.low <= value <= distribution.high
 
 
 def _ends(distribution):

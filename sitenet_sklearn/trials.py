@@ -1,14 +1,17 @@
 """One trial of a search: cross-validation of a Site-Net that may end after any epoch."""
 
+import contextlib
+import warnings
+
 import numpy as np
-from optuna.exceptions import TrialPruned
-from optuna.samplers import TPESampler
+from optuna.exceptions import ExperimentalWarning, TrialPruned
+from optuna.samplers import PartialFixedSampler, TPESampler
 from sklearn.base import clone
 from sklearn.metrics import check_scoring
 from sklearn.pipeline import Pipeline
 from skorch.callbacks import Callback
 
-from .search_space import suggest
+from .search_space import own_values, suggest
 from .studies import give_sign_of_life
 
 
@@ -40,10 +43,9 @@ class CrossValidation:
 
     def __call__(self, trial):
         """Train and score on every fold."""
-        if self.seed is not None:
-            trial.study.sampler = TPESampler(seed=(self.seed + trial.number) % 2**32)
         give_sign_of_life(trial)
-        estimator = clone(self.estimator).set_params(**suggest(trial, self.space))
+        with self._sampler_of(trial):
+            estimator = clone(self.estimator).set_params(**suggest(trial, self.space))
         X, network = self.crystals(estimator), last_step(estimator)
         scorer, scores, report = check_scoring(network, scoring=self.scoring), [], ReportEpochs(trial)
         network.set_params(callbacks=[*(network.callbacks or ()), report], checkpoint_dir=None)
@@ -57,6 +59,21 @@ class CrossValidation:
                 raise TrialPruned(str(error)) from error
             scores.append(scorer(network, X[held_out], self.y[held_out]))
         return float(np.mean(scores))
+
+    @contextlib.contextmanager
+    def _sampler_of(self, trial):
+        """Let a trial choose by its number: the first one has the estimator's own parameters."""
+        given = trial.study.sampler
+        sampler = given if self.seed is None else TPESampler(seed=(self.seed + trial.number) % 2**32)
+        if trial.number == 0:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                sampler = PartialFixedSampler(own_values(self.estimator, self.space), sampler)
+        trial.study.sampler = sampler
+        try:
+            yield
+        finally:
+            trial.study.sampler = given
 
     def crystals(self, estimator):
         """Featurize all crystals, unless that was done with the same settings."""

@@ -24,7 +24,7 @@ from .studies import as_storage, fail_dead_trials, n_begun, open_study, quiet
 from .trials import CrossValidation, last_step
 
 PRUNERS = {
-    "median": lambda n_epochs: MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, n_epochs // 8)),
+    "median": lambda n_epochs: MedianPruner(n_startup_trials=4, n_warmup_steps=n_epochs // 4),
     "hyperband": lambda n_epochs: HyperbandPruner(min_resource=max(1, n_epochs // 9), max_resource=n_epochs),
     "none": lambda _: NopPruner(),
 }
@@ -72,7 +72,8 @@ def tune(
 
     Crystals are featurized once for every setting of the featurizer. Folds are trained one after the other; after every
     epoch the mean loss on the fold held out, over the folds so far, decides whether the trial is worth going on. The
-    score of a trial is the mean over the folds.
+    score of a trial is the mean over the folds. The first trial has the estimator's own parameters, as far as the space
+    holds them.
 
     Parameters
     ----------

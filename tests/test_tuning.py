@@ -57,6 +57,22 @@ def test_a_seed_gives_the_same_search_again_and_an_interrupted_one(network, feat
     assert len({trial.params["lr"] for trial in whole.study.trials}) == 4
 
 
+def test_the_first_trial_has_the_own_parameters(network, featurized, band_gaps):
+    space = LR | {
+        "n_heads": IntDistribution(1, 2),  # 3 is outside
+        "pre_pool_layers__depth": IntDistribution(1, 3),
+        "post_pool_layers__width": IntDistribution(100, 300),
+        "pooling": CategoricalDistribution(["max", "mean"]),
+    }
+    for sampler in (None, optuna.samplers.RandomSampler(seed=0)):
+        result = tune(network, featurized, band_gaps, space, cv=2, n_trials=2, sampler=sampler, random_state=0)
+        first = result.study.trials[0].params
+        own = {"lr": network.lr, "pre_pool_layers__depth": 1, "post_pool_layers__width": 200, "pooling": "mean"}
+        assert {name: first[name] for name in own} == own
+        assert result.study.trials[1].params["lr"] != network.lr
+        assert sampler is None or result.study.sampler is sampler
+
+
 def test_structures_are_featurized_once_for_every_setting(structures, band_gaps, monkeypatch):
     calls = []
     original = SupercellFeaturizer.fit_transform

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/planning.py
 
-Pairs are counted on a random sample, those of crystals whose primitive cell alone exceeds `max_atoms` included. Multiply
-by crystals and epochs, then by the time of a pair that `tests/benchmarks/network.py` measures on your machine.
+Pairs are counted on a random sample, those of crystals whose primitive cell alone exceeds `max_atoms` included.
+Multiply by crystals and epochs, then by the time of a pair that `tests/benchmarks/network.py` measures on your machine.
 """
 
 import argparse
@@ -36,6 +36,5 @@ if __name__ == "__main__":
         for max_atoms in options.max_atoms:
             X = SupercellFeaturizer(max_atoms=max_atoms).transform(structures)
             pairs, big = X.pair_sizes, X.oversized
-            print(
-                f"{name:<12}{max_atoms:>6}{pairs.mean():>17.0f}{pairs[big].sum() / pairs.sum():>14.0%}{big.mean():>11.1%}"
-            )
+            share = pairs[big].sum() / pairs.sum()
+            print(f"{name:<12}{max_atoms:>6}{pairs.mean():>17.0f}{share:>14.0%}{big.mean():>11.1%}")

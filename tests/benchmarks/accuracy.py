@@ -20,6 +20,7 @@ from crystals import DATA, read_records
 from peers import PEERS
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.crystal import SITE_FEATURES
 from sitenet_sklearn.elements import elemental_property_names
 
 MATBENCH, GAP = "matbench_mp_gap_train", "band_gap_eV"
@@ -28,10 +29,15 @@ TASKS = {
     "train_1000": (MATBENCH, GAP),
     "train_10000": (MATBENCH, GAP),
     "matbench": (MATBENCH, GAP),
+    "choice": (MATBENCH, GAP),
     "dielectric": ("dielectric_petousis2017", GAP),
     "formation_energy": ("flla2015_formation_energy", "formation_energy_eV_per_atom"),
 }
-"""File and target of every task; those of Matbench are tested on validation_2000, the others on a fifth."""
+"""File and target of every task.
+
+Those of Matbench are tested on validation_2000, the others on a fifth. Only "choice" may decide about the recipe: 1,000
+and 2,000 crystals of train_10000 that are not in train_1000.
+"""
 
 
 def load_task(name):
@@ -45,25 +51,30 @@ def load_task(name):
     else:
         splits["train_100"] = splits["train_1000"][:100]
         test = set(splits["validation_2000"])
+        if name == "choice":
+            known = set(splits["train_1000"])
+            others = np.array([k for k in splits["train_10000"] if k not in known])
+            others = np.random.RandomState(0).permutation(others).tolist()
+            test, splits[name] = set(others[:2000]), others[2000:3000]
         wanted = set(splits[name]) | test if name in splits else None
         records = list(read_records(path, ids=wanted))
         parts = [[r for r in records if r["id"] not in test], [r for r in records if r["id"] in test]]
     return [([r["structure"] for r in part], np.array([r[target] for r in part])) for part in parts]
 
 
-def featurized(name, max_atoms, folder):
-    """Crystals of a task with all elemental properties, kept in the folder, and their targets."""
-    path = folder / f"{name}_{max_atoms}.joblib"
+def featurized(name, options):
+    """Crystals of a task, kept in the folder, and their targets."""
+    path = options.folder / f"{name}_{options.max_atoms}_{options.features}.joblib"
     if not path.is_file():
-        features = (*elemental_property_names(), "OxidationState")
-        featurizer = SupercellFeaturizer(max_atoms=max_atoms, site_features=features)
+        features = {"all": (*elemental_property_names(), "OxidationState"), "paper": SITE_FEATURES}[options.features]
+        featurizer = SupercellFeaturizer(max_atoms=options.max_atoms, site_features=features)
         joblib.dump([(featurizer.transform(structures), y) for structures, y in load_task(name)], path)
     return joblib.load(path)
 
 
 def predict_sitenet(name, seed, options):
     """Predictions of one Site-Net for the test crystals, their targets, epochs and seconds of training."""
-    (X, y), (X_test, y_test) = featurized(name, options.max_atoms, options.folder)
+    (X, y), (X_test, y_test) = featurized(name, options)
     small = X.primitive_sizes <= options.largest
     parameters = json.loads(options.parameters) | {"clamp": TASKS[name][1] == GAP, "random_state": seed}
     model = SiteNetRegressor(**parameters, checkpoint_dir=options.folder, verbose=1).fit(X[small], y[small])
@@ -112,6 +123,7 @@ if __name__ == "__main__":
     parser.add_argument("--model", choices=["Site-Net", *PEERS], default="Site-Net")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--max-atoms", type=int, default=50)
+    parser.add_argument("--features", choices=["all", "paper"], default="all", help="elemental properties of sites")
     parser.add_argument("--largest", type=int, default=100, help="largest primitive cell that Site-Net is trained on")
     parser.add_argument("--parameters", default="{}", help="parameters of SiteNetRegressor, as JSON")
     parser.add_argument("--label", default="recipe", help="name of these settings in the table")

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sitenet_sklearn"
 
 LAYERS = [
     {"_validation", "elements", "structures"},
-    {"lattice", "oxidation", "primitive", "sublattice", "supercell", "compression"},
+    {"complexity", "lattice", "oxidation", "primitive", "sublattice", "supercell", "compression"},
     {"cache", "crystal", "featurize", "featurizer", "filtering", "ragged", "store", "streaming", "usable"},
     {"batch", "segments", "tiles", "kernels", "layers", "losses", "attention", "network"},
     {

@@ -29,7 +29,7 @@ LAYERS = [
         "classifier",
         "ensemble",
     },
-    {"reference", "persistence", "datasets"},
+    {"reference", "persistence", "datasets", "attention_analysis"},
     {"demo", "search_space", "trials", "tuning", "studies", "search", "workers", "cli", "__main__", "__init__"},
 ]
 LAYER_OF = {module: k for k, layer in enumerate(LAYERS) for module in layer}

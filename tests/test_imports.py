@@ -30,7 +30,20 @@ LAYERS = [
         "ensemble",
     },
     {"reference", "persistence", "datasets", "attention_analysis"},
-    {"demo", "search_space", "trials", "tuning", "studies", "search", "workers", "cli", "__main__", "__init__"},
+    {
+        "demo",
+        "search_space",
+        "trials",
+        "tuning",
+        "studies",
+        "search",
+        "workers",
+        "displays",
+        "attention_displays",
+        "cli",
+        "__main__",
+        "__init__",
+    },
 ]
 LAYER_OF = {module: k for k, layer in enumerate(LAYERS) for module in layer}
 

@@ -41,13 +41,14 @@ class AttentionHistogramDisplay:
                 n_blocks, n_heads, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
             )
         self.axes_, self.figure_ = axes, axes[0, 0].figure
-        shares, highest = self.histogram.normalized, self.histogram.normalized.max()
+        shares = self.histogram.normalized
+        highest = np.quantile(shares[shares > 0], 0.99)  # bins of a single pair do not set the colours
         for block, head in np.ndindex(n_blocks, n_heads):
             ax, share = axes[block, head], shares[block, head].T
             edges = self.histogram.distance_edges, self.histogram.weight_edges
             image = ax.pcolormesh(*edges, np.where(share > 0, share, np.nan), vmin=0, vmax=highest, cmap="viridis")
             ax.set(yscale="log", title=f"block {block + 1}, head {head + 1}")
-        self.figure_.colorbar(image, ax=axes, label="share of the pairs at a distance")
+        self.figure_.colorbar(image, ax=axes, label="share of the pairs at a distance", extend="max")
         for ax in axes[-1]:
             ax.set_xlabel("distance (Å)")
         for ax in axes[:, 0]:

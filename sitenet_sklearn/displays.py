@@ -89,7 +89,7 @@ class ParityDisplay(_Display):
             ylabel=f"predicted {self.quantity} ({self.unit})",
             title=f"MAE {mean_absolute_error(true, predicted):.3f} {self.unit}, {len(true)} crystals{left_out}",
         )
-        no_gap, none_predicted = true <= ZERO_GAP, predicted <= ZERO_GAP
+        no_gap, none_predicted = np.abs(true) <= ZERO_GAP, np.abs(predicted) <= ZERO_GAP
         if no_gap.any():
             counts = [
                 f"true 0, predicted 0: {np.sum(no_gap & none_predicted)}",

@@ -9,6 +9,7 @@ import joblib
 import typer
 
 from .demo import run_demo
+from .persistence import load_model
 from .structures import as_structure
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -23,7 +24,7 @@ def sitenet():
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the model, predictions and plot.")] = Path("sitenet-demo"),
     max_atoms: Annotated[int, typer.Option(min=1, help="Size of the supercells.")] = 100,
-    max_epochs: Annotated[int, typer.Option(min=1, help="Length of training.")] = 40,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Length of training.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the models.")] = 0,
     crystals: Annotated[int | None, typer.Option(min=20, max=1056, help="Use only some, for a quick look.")] = None,
 ):
@@ -38,7 +39,7 @@ def demo(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="Fitted pipeline (joblib). Open only files you trust.")],
+    model: Annotated[Path, typer.Argument(help="Fitted pipeline: .safetensors, or joblib from those you trust.")],
     files: Annotated[list[Path], typer.Argument(help="Crystals: CIF, POSCAR or what else pymatgen reads.")],
 ):
     """Predict for crystals in files and print a table as CSV."""
@@ -51,12 +52,13 @@ def predict(
 
 
 def load_pipeline(path):
-    """Load a fitted pipeline written by joblib.
+    """Load a fitted pipeline written by `save_model` or by joblib.
 
     Parameters
     ----------
     path : pathlib.Path
-        File. Loading executes code that it names, as every pickle does: open only files you trust.
+        File. What does not end in ".safetensors" is opened by joblib, which executes code that the file names, as every
+        pickle does: open only files you trust.
 
     Returns
     -------
@@ -64,6 +66,8 @@ def load_pipeline(path):
     """
     if not path.is_file():
         raise typer.BadParameter(f"no model file {path}")
+    if path.suffix == ".safetensors":
+        return load_model(path)
     try:
         pipeline = joblib.load(path)
     except Exception as error:  # a damaged pickle can raise anything

@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from typer.testing import CliRunner
 
-from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
 from sitenet_sklearn.cli import app, run
 from sitenet_sklearn.demo import DemoResult
 
@@ -27,6 +27,19 @@ def model(tmp_path_factory, structures, band_gaps):
 def sitenet(*arguments):
     command = [sys.executable, "-m", "sitenet_sklearn", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_predict_takes_files_of_save_model(model, structures, tmp_path):
+    pipeline = joblib.load(model)
+    save_model(pipeline, tmp_path / "gap.safetensors")
+    structures[0].to(filename=str(tmp_path / "a.cif"))
+    result = CliRunner().invoke(app, ["predict", str(tmp_path / "gap.safetensors"), str(tmp_path / "a.cif")])
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert float(row["prediction"]) == pytest.approx(pipeline.predict(structures[:1])[0], rel=1e-3)
+    (tmp_path / "bad.safetensors").write_bytes(b"no")
+    result = sitenet("predict", tmp_path / "bad.safetensors", tmp_path / "a.cif")
+    assert result.returncode == 1
+    assert "is no model saved by save_model, or was cut off" in result.stderr
 
 
 def test_predict_reads_cif_and_poscar(model, structures, tmp_path):

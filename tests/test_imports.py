@@ -29,7 +29,7 @@ LAYERS = [
         "classifier",
         "ensemble",
     },
-    {"reference", "persistence", "datasets", "attention_analysis"},
+    {"reference", "persistence", "datasets", "attention_analysis", "disorder"},
     {
         "demo",
         "search_space",

@@ -25,8 +25,8 @@ from .network import SiteNet
 from .presets import FromPreset
 from .usable import check_crystals, trainable
 
-AUTO_BATCH_SIZES = (128, 512)
-STEPS_PER_EPOCH = 100
+AUTO_BATCH_SIZES = (128, PAPER_BATCH_SIZE)
+STEPS_PER_EPOCH = 50
 MIN_VALIDATED = 20
 
 _POSITIVE = [Interval(Integral, 1, None, closed="left")]
@@ -84,9 +84,9 @@ class BaseSiteNet(FromPreset, Architecture, NetworkInference, BaseEstimator):
         pooling="mean",
         cutoff=None,
         clamp=True,
-        dropout=0.1,
+        dropout=0.0,
         loss="l1",
-        max_epochs=20,
+        max_epochs=40,
         lr=0.0008126,
         optimizer="adamw",
         weight_decay=0.0001,

@@ -41,10 +41,10 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         How the sites of a crystal become one vector.
     cutoff : float, default=None
         Distance in angstrom beyond which a site gets no attention; None for no limit. Table 2 uses 5.
-    dropout : float, default=0.1
+    dropout : float, default=0.0
         Share of the outputs of the layers before and after pooling that every step of training sets to 0, and half
-        that share of the outputs of the attention blocks.
-    max_epochs : int, default=20
+        that share of the outputs of the attention blocks. It helps some data and harms others.
+    max_epochs : int, default=40
         Passes over the training crystals.
     lr : float, default=0.0008126
         Highest learning rate; it rises over the first tenth of training and falls to nearly 0 at its end.
@@ -53,8 +53,8 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
     weight_decay : float, default=0.0001
         Weight decay of the optimizer.
     batch_size : int or "auto", default="auto"
-        Largest number of primitive sites in a batch; the paper has 1200. "auto" makes 100 batches an epoch, of 128 to
-        512 sites: with few data the number of steps limits training.
+        Largest number of primitive sites in a batch. "auto" is the paper's 1200 where that leaves 50 batches an epoch,
+        and less for fewer crystals, down to 128: with few data the number of steps limits training.
     early_stopping : bool, default=False
         Whether to hold out crystals and to restore the weights of the epoch that predicts them best. False
         trains on all of them and keeps the last weights. Fewer than 20 training crystals are never split.
@@ -161,8 +161,8 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         normalization="layer",
         pooling="mean",
         cutoff=None,
-        dropout=0.1,
-        max_epochs=20,
+        dropout=0.0,
+        max_epochs=40,
         lr=0.0008126,
         optimizer="adamw",
         weight_decay=0.0001,

@@ -24,7 +24,7 @@ def sitenet():
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the model, predictions and plot.")] = Path("sitenet-demo"),
     max_atoms: Annotated[int, typer.Option(min=1, help="Size of the supercells.")] = 100,
-    max_epochs: Annotated[int, typer.Option(min=1, help="Length of training.")] = 20,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Length of training.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the models.")] = 0,
     crystals: Annotated[int | None, typer.Option(min=20, max=1056, help="Use only some, for a quick look.")] = None,
 ):

@@ -33,7 +33,7 @@ class DemoResult(NamedTuple):
     files: list[Path]
 
 
-def run_demo(folder, *, max_atoms=100, max_epochs=20, random_state=0, n_crystals=None, verbose=1):
+def run_demo(folder, *, max_atoms=100, max_epochs=40, random_state=0, n_crystals=None, verbose=1):
     """Train and evaluate on the bundled band gaps, 844 crystals against 212.
 
     Parameters
@@ -42,7 +42,7 @@ def run_demo(folder, *, max_atoms=100, max_epochs=20, random_state=0, n_crystals
         Where to write; made if missing.
     max_atoms : int, default=100
         Size of the supercells.
-    max_epochs : int, default=20
+    max_epochs : int, default=40
         Length of training.
     random_state : int, default=0
         Seed of the models; the split is always the same.

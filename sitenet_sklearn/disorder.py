@@ -25,8 +25,8 @@ def ordered_approximants(structure, n=16, *, max_sites=60, random_state=None):
 
     The supercell is the smallest of at most `max_sites` sites in which all occupancies come out as whole numbers of
     atoms, or else the one in which they come out best. Where there are at most n arrangements all are listed, equal
-    ones as often as they occur; otherwise n are drawn at random. Where every species has an oxidation state, four times as many
-    are drawn and those of lowest electrostatic energy (Ewald) are kept.
+    ones as often as they occur; otherwise n are drawn at random. Where every species has an oxidation state, four times
+    as many are drawn and those of lowest electrostatic energy (Ewald) are kept.
 
     Parameters
     ----------

@@ -43,13 +43,13 @@ class SiteNetRegressor(RegressorMixin, BaseSiteNet):
     clamp : bool, default=True
         Whether negative predictions become 0, as suits a band gap. The gradient passes unchanged, and the
         loss sees the clamped value. Use False for targets that can be negative.
-    dropout : float, default=0.1
+    dropout : float, default=0.0
         Share of the outputs of the layers before and after pooling that every step of training sets to 0, and half
-        that share of the outputs of the attention blocks.
+        that share of the outputs of the attention blocks. It helps some data and harms others.
     loss : {"l1", "mse", "huber"}, default="l1"
         What training minimises: the mean absolute or squared error, or Huber's loss, which turns from square to linear
         at one standard deviation of the target. Several targets are measured in their standard deviations.
-    max_epochs : int, default=20
+    max_epochs : int, default=40
         Passes over the training crystals.
     lr : float, default=0.0008126
         Highest learning rate; it rises over the first tenth of training and falls to nearly 0 at its end.
@@ -58,8 +58,8 @@ class SiteNetRegressor(RegressorMixin, BaseSiteNet):
     weight_decay : float, default=0.0001
         Weight decay of the optimizer.
     batch_size : int or "auto", default="auto"
-        Largest number of primitive sites in a batch; the paper has 1200. "auto" makes 100 batches an epoch, of 128 to
-        512 sites: with few data the number of steps limits training.
+        Largest number of primitive sites in a batch. "auto" is the paper's 1200 where that leaves 50 batches an epoch,
+        and less for fewer crystals, down to 128: with few data the number of steps limits training.
     early_stopping : bool, default=False
         Whether to hold out crystals and to restore the weights of the epoch that predicts them best. False
         trains on all of them and keeps the last weights. Fewer than 20 training crystals are never split.

@@ -29,7 +29,7 @@ LAYERS = [
         "classifier",
         "ensemble",
     },
-    {"reference", "persistence", "datasets", "attention_analysis", "disorder"},
+    {"reference", "persistence", "datasets", "attention_analysis", "cutoff", "disorder"},
     {
         "demo",
         "search_space",

@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.cutoff import compare_cutoff
+
+TINY = {"max_epochs": 1, "site_dim": 4, "attention_hidden_layers": (5,), "random_state": 0}
+
+
+def test_both_columns_are_cross_validation_on_the_same_folds(featurized, band_gaps):
+    shuffled = KFold(3, shuffle=True, random_state=np.random.RandomState(0))
+    found = compare_cutoff(SiteNetRegressor(**TINY), featurized, band_gaps, cutoff=2.5, cv=shuffled)
+    folds = KFold(3, shuffle=True, random_state=0)
+    for column, cutoff in (("none", None), ("cutoff", 2.5)):
+        model = SiteNetRegressor(**TINY, cutoff=cutoff)
+        expected = cross_val_score(model, featurized, band_gaps, cv=folds, scoring="neg_mean_absolute_error")
+        np.testing.assert_allclose(found[column], expected, rtol=1e-5)
+    assert (found["none"] != found["cutoff"]).all()
+
+
+def test_a_cutoff_beyond_the_supercell_changes_nothing(structures, band_gaps):
+    pipeline = make_pipeline(SupercellFeaturizer(max_atoms=20), SiteNetRegressor(**TINY))
+    found = compare_cutoff(pipeline, structures[:20], band_gaps[:20], cutoff=1e6, cv=2)
+    np.testing.assert_allclose(found["none"], found["cutoff"], rtol=1e-5)
+
+
+def test_errors_are_raised(featurized, band_gaps):
+    with pytest.raises(ValueError, match="cutoff"):
+        compare_cutoff(SiteNetRegressor(**TINY), featurized, band_gaps, cutoff=-1.0, cv=2)

@@ -1,6 +1,5 @@
 """Fine-tuning: a network that another model was fitted with becomes the beginning of a new one."""
 
-import copy
 import os
 
 from sklearn.exceptions import NotFittedError
@@ -25,7 +24,7 @@ def read_pretrained(source):
     Returns
     -------
     network : SiteNet
-        A copy.
+        Of an estimator its own, not to be changed.
     site_feature_names : tuple of str
         Site features it was trained with.
 
@@ -50,7 +49,7 @@ def read_pretrained(source):
         source = source.estimator if isinstance(source, FrozenEstimator) else source.steps[-1][1]
     network = getattr(getattr(source, "net_", None), "module_", None)
     if isinstance(network, SiteNet):
-        return copy.deepcopy(network).cpu(), source.site_feature_names_in_
+        return network, source.site_feature_names_in_
     if hasattr(source, "predict_raw"):
         raise NotFittedError(
             "pretrained is not fitted: scikit-learn clones estimators, so give it as FrozenEstimator(fitted) "

@@ -5,9 +5,8 @@ import warnings
 from optuna.trial import TrialState
 from optuna_integration import OptunaSearchCV
 from sklearn.base import clone, is_classifier
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import check_cv, cross_val_score
 from sklearn.utils import get_tags
-from sklearn.utils.metaestimators import _safe_split
 
 from .search_space import check_space
 from .trials import last_step
@@ -78,7 +77,7 @@ class SiteNetSearchCV(OptunaSearchCV):
 
         def raise_failure(study, trial):  # noqa: ARG001
             if trial.state == TrialState.FAIL:
-                self._raise_failure(trial, X, y, folds[0][0])
+                self._raise_failure(trial, X, y, folds)
 
         self.cv, self.callbacks = folds, [*(self.callbacks or ()), raise_failure]
         try:
@@ -98,12 +97,12 @@ class SiteNetSearchCV(OptunaSearchCV):
         finally:
             self.estimator = estimator
 
-    def _raise_failure(self, trial, X, y, train):
-        """Repeat the first fit of a trial for the error that was swallowed."""
+    def _raise_failure(self, trial, X, y, folds):
+        """Repeat the cross-validation of a trial for the error that was swallowed."""
         failed = f"trial {trial.number} with {trial.params} failed"
         estimator = clone(self.estimator).set_params(**trial.params)
         try:
-            estimator.fit(*_safe_split(estimator, X, y, train))
+            cross_val_score(estimator, X, y, cv=folds, scoring=self.scoring, error_score="raise")
         except Exception as error:
             raise RuntimeError(f"{failed}: {error}") from error
         raise RuntimeError(f"{failed}: its score is not a number")

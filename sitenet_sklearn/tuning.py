@@ -105,7 +105,8 @@ def tune(
     groups : array-like of shape (n,), default=None
         Groups of crystals for splitters that need them.
     n_jobs : int, default=None
-        Number of processes on this machine; None is 1. With more, results depend on their speed.
+        Number of processes on this machine; None is 1. With more, each featurizes for itself, and results depend on
+        their speed.
     random_state : int, RandomState instance or None, default=None
         Source of the parameters tried, of shuffled folds, and of the estimator's random state if it has none.
     verbose : int, default=0

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from tqdm.auto import tqdm
 
 from ._base import BaseSiteNet
@@ -121,8 +121,8 @@ def tune(
     ConnectionError
         If the storage cannot be reached.
     TypeError, ValueError
-        If the space is empty, names what the estimator does not have, or holds what cannot be built; all of it before
-        any crystal is featurized.
+        If the space is empty, names what the estimator does not have, or holds what cannot be built, or if X and y
+        differ in length; all of it before any crystal is featurized.
     RuntimeError
         If no trial was completed.
 
@@ -138,6 +138,7 @@ def tune(
     ((30,), 2)
     """
     _check_steps(estimator)
+    check_consistent_length(X, y)
     network = last_step(estimator)
     prefix = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
     space = search_space(space, prefix=prefix) if isinstance(space, str) else space

@@ -255,6 +255,12 @@ def test_errors_before_any_featurization(structures, band_gaps, monkeypatch, opt
         tune(pipeline, structures, band_gaps, **options)
 
 
+def test_lengths_are_compared_first(structures, band_gaps):
+    pipeline = make_pipeline(SupercellFeaturizer(max_atoms=20), SiteNetRegressor(**TINY))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        tune(pipeline, structures, band_gaps[:-1])
+
+
 def test_other_estimators_are_refused(featurized, structures, band_gaps):
     with pytest.raises(TypeError, match="only a SiteNetRegressor or SiteNetClassifier is tuned, got DummyRegressor"):
         tune(DummyRegressor(), featurized, band_gaps)

@@ -24,7 +24,7 @@ from .studies import as_storage, fail_dead_trials, n_begun, open_study, quiet
 from .trials import CrossValidation, last_step
 
 PRUNERS = {
-    "median": lambda n_epochs: MedianPruner(n_startup_trials=4, n_warmup_steps=n_epochs // 4),
+    "median": lambda n_epochs: MedianPruner(n_startup_trials=4, n_warmup_steps=n_epochs // 6),
     "hyperband": lambda n_epochs: HyperbandPruner(min_resource=max(1, n_epochs // 9), max_resource=n_epochs),
     "none": lambda _: NopPruner(),
 }

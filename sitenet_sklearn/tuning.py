@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import optuna
 from joblib import Parallel, delayed, effective_n_jobs
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
@@ -24,6 +24,7 @@ from .studies import as_storage, fail_dead_trials, n_begun, open_study, quiet
 from .trials import CrossValidation, last_step
 
 PRUNERS = {
+    "halving": lambda n_epochs: SuccessiveHalvingPruner(min_resource=max(1, n_epochs // 6), reduction_factor=2),
     "median": lambda n_epochs: MedianPruner(n_startup_trials=4, n_warmup_steps=n_epochs // 6),
     "hyperband": lambda n_epochs: HyperbandPruner(min_resource=max(1, n_epochs // 9), max_resource=n_epochs),
     "none": lambda _: NopPruner(),
@@ -58,7 +59,7 @@ def tune(
     cv=5,
     n_trials=30,
     timeout=None,
-    pruner="median",
+    pruner="halving",
     sampler=None,
     storage=None,
     study_name="sitenet",
@@ -91,8 +92,9 @@ def tune(
         Number of trials in the study, finished, pruned and running ones, those of earlier calls included.
     timeout : float, default=None
         Seconds after which no trial is begun.
-    pruner : {"median", "hyperband", "none"} or optuna.pruners.BasePruner, default="median"
-        Which trials to end early.
+    pruner : {"halving", "median", "hyperband", "none"} or optuna.pruners.BasePruner, default="halving"
+        Which trials to end early: by successive halving those of the worse half after a sixth, a third and two thirds
+        of the epochs; those below the median of the others after every epoch; or in Hyperband's brackets.
     sampler : optuna.samplers.BaseSampler, default=None
         What chooses parameters; None is Optuna's TPE, seeded by `random_state` and the number of the trial.
     storage : path-like, str or optuna.storages.BaseStorage, default=None

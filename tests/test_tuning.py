@@ -89,7 +89,7 @@ def test_structures_are_featurized_once_for_every_setting(structures, band_gaps,
     assert result.best_estimator.get_params()["sitenet__n_heads"] == result.study.best_params["sitenet__n_heads"]
 
 
-@pytest.mark.parametrize("pruner", ["median", "hyperband", optuna.pruners.MedianPruner(n_startup_trials=2)])
+@pytest.mark.parametrize("pruner", ["halving", "median", "hyperband", optuna.pruners.MedianPruner(n_startup_trials=2)])
 def test_bad_trials_end_early(featurized, band_gaps, pruner):
     space = {"lr": CategoricalDistribution([1e-3, 1e-7])}
     model = SiteNetRegressor(**TINY | {"max_epochs": 6})
@@ -235,7 +235,7 @@ def test_a_killed_worker_loses_its_running_trial_alone(shared):
         ),
         ({"storage": "postgresql://nobody@127.0.0.1:1/none"}, ConnectionError, "cannot be reached"),
         ({"storage": "nowhere/journal"}, FileNotFoundError, "no folder nowhere for the journal"),
-        ({"pruner": "harsh"}, ValueError, "pruner must be one of median, hyperband, none"),
+        ({"pruner": "harsh"}, ValueError, "pruner must be one of halving, median, hyperband, none"),
         (
             {"space": {"sitenet__loss": CategoricalDistribution(["l1", "mse"])}},
             ValueError,

@@ -38,7 +38,7 @@ if __name__ == "__main__":
     parser.add_argument("--n-trials", type=int, default=30)
     parser.add_argument("--max-epochs", type=int, default=12)
     parser.add_argument("--max-atoms", type=int, default=30)
-    parser.add_argument("--pruner", default="median")
+    parser.add_argument("--pruner", default="halving")
     options = parser.parse_args()
     structures, band_gap = load_dielectric(return_X_y=True)
     X = SupercellFeaturizer(max_atoms=options.max_atoms).transform(structures)

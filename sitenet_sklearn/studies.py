@@ -104,7 +104,7 @@ def fail_dead_trials(study):
         if gone:
             try:
                 study.tell(trial.number, state=TrialState.FAIL)
-            except ValueError:  # another process was first
+            except (ValueError, optuna.exceptions.UpdateFinishedTrialError):  # another process was first
                 continue
             dead.append(trial.number)
     return dead

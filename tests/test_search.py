@@ -13,10 +13,6 @@ from sitenet_sklearn.search import SiteNetSearchCV
 from sitenet_sklearn.search_space import search_space
 
 TINY = {"max_epochs": 1, "site_dim": 3, "attention_hidden_layers": (4,), "random_state": 0}
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
-    pytest.mark.filterwarnings("ignore:`optuna.terminator` module:FutureWarning"),
-]
 
 
 @pytest.fixture(autouse=True)

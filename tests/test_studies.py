@@ -43,6 +43,17 @@ def test_only_trials_that_nobody_works_on_are_failed(study, ended_process):
     assert n_begun(study) == 4
 
 
+@pytest.mark.parametrize("error", [ValueError, optuna.exceptions.UpdateFinishedTrialError])
+def test_another_process_may_be_first_to_fail_a_trial(study, ended_process, monkeypatch, error):
+    study.ask().set_user_attr(SIGN_OF_LIFE, [socket.gethostname(), ended_process, 0.0])
+
+    def tell(*_, **__):
+        raise error
+
+    monkeypatch.setattr(study, "tell", tell)
+    assert fail_dead_trials(study) == []
+
+
 def test_the_sign_of_life_of_this_process_is_one(study):
     give_sign_of_life(study.ask())
     assert fail_dead_trials(study) == []

@@ -37,7 +37,12 @@ def test_no_process_is_refused(gpus, per_gpu):
 
 
 SLEEP = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1], str(os.getpid())).touch(); time.sleep(600)"
-LAUNCH = "import sys; from sitenet_sklearn.workers import launch_workers; launch_workers(sys.argv[1:], 2)"
+LAUNCH = """
+import signal, sys
+from sitenet_sklearn.workers import launch_workers
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell in the background ignore it
+launch_workers(sys.argv[1:], 2)
+"""
 
 
 def test_an_interruption_stops_all(tmp_path):

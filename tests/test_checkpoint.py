@@ -30,6 +30,7 @@ class StopAfter(Callback):
     [
         {},
         {"early_stopping": True},
+        {"dropout": 0.3},
         {"random_state": None},
         {"optimizer": "sgd", "lr": 0.001, "gradient_accumulation": 2},
         {"gradient_accumulation": 100},

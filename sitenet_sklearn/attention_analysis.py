@@ -73,19 +73,18 @@ def attention_histogram(estimator, X, *, bins=(60, 60), max_distance=None):
     >>> histogram.counts.shape
     (2, 3, 60, 60)
     """
-    check_crystals(X, estimator)
+    shape = _blocks_and_heads(estimator, X)
     if max_distance is None:
         max_distance = max(
             (float(X[k : k + CHUNK].field("pair_distance").max(initial=0)) for k in _starts(X)), default=0
         )
     distance_edges = np.linspace(0, max(np.nextafter(np.float32(max_distance), np.float32(np.inf)), 1e-3), bins[0] + 1)
     weight_edges = np.geomspace(LOWEST_WEIGHT, 1, bins[1] + 1)
-    network = _network(estimator)
-    counts = np.zeros((len(network.blocks), network.n_heads, *bins))
+    counts = np.zeros((*shape, *bins))
     for record in attention_of(estimator, X):
         single = np.clip(record.weights / record.count[:, None, None], LOWEST_WEIGHT, 1)
         pairs = record.count * record.multiplicity
-        for block, head in np.ndindex(counts.shape[:2]):
+        for block, head in np.ndindex(shape):
             found = np.histogram2d(
                 record.distance, single[:, block, head], (distance_edges, weight_edges), weights=pairs
             )
@@ -115,9 +114,7 @@ def long_range_coefficients(estimator, X):
     ndarray of shape (n, n_blocks, n_heads)
         In angstrom; NaN for masked crystals.
     """
-    check_crystals(X, estimator)
-    network = _network(estimator)
-    coefficients = np.full((len(X), len(network.blocks), network.n_heads), np.nan)
+    coefficients = np.full((len(X), *_blocks_and_heads(estimator, X)), np.nan)
     for k, record in enumerate(attention_of(estimator, X)):
         if len(record.distance):
             share = record.distance / record.count
@@ -143,9 +140,7 @@ def attention_range(estimator, X, *, quantiles=(0.1, 0.5, 0.9)):
         One row for every block and head: their numbers, the mean distance weighted by attention, and the quantiles, in
         angstrom. Blocks and heads count from 1.
     """
-    check_crystals(X, estimator)
-    network = _network(estimator)
-    shape = (len(network.blocks), network.n_heads)
+    shape = _blocks_and_heads(estimator, X)
     step, moment, mass = 0.01, np.zeros(shape), np.zeros((*shape, 1))
     for record in attention_of(estimator, X):
         weights = record.weights * record.multiplicity[:, None, None]
@@ -181,7 +176,7 @@ def attention_by_elements(estimator, X):
         they pay to all sites j, so that the rows of an element i sum to 1 where every crystal has all its partners;
         `distance`, its mean weighted by attention, in angstrom; `sites`, the number of sites i in crystals with j.
     """
-    check_crystals(X, estimator)
+    _blocks_and_heads(estimator, X)
     parts = []
     for k, record in enumerate(attention_of(estimator, X)):
         table = neighbor_table(record, X[k])
@@ -235,7 +230,6 @@ def neighbor_table(record, crystal):
 
 def attention_of(estimator, X):
     """Yield the `CrystalAttention` of every crystal, with few of them in memory at a time."""
-    check_is_fitted(estimator)
     for start in _starts(X):
         yield from estimator.attention(X[start : start + CHUNK])
 
@@ -244,6 +238,9 @@ def _starts(X):
     return range(0, len(X), CHUNK)
 
 
-def _network(estimator):
+def _blocks_and_heads(estimator, X):
+    """Check crystals and estimator, and tell how many blocks and heads it has."""
+    check_crystals(X, estimator)
     check_is_fitted(estimator)
-    return estimator.net_.module_
+    network = estimator.net_.module_
+    return len(network.blocks), network.n_heads

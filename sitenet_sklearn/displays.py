@@ -43,7 +43,20 @@ class _Display:
         return ax
 
 
-class ParityDisplay(_Display):
+class _QuantityDisplay(_Display):
+    """What the displays of one quantity share."""
+
+    def __init__(self, y_true, y_pred, *, quantity="band gap", unit="eV"):
+        self.y_true, self.y_pred = np.asarray(y_true, float), np.asarray(y_pred, float)
+        self.quantity, self.unit = quantity, unit
+
+    @classmethod
+    def from_predictions(cls, y_true, y_pred, *, ax=None, **kwargs):
+        """Plot known predictions; `kwargs` are those of the class."""
+        return cls(y_true, y_pred, **kwargs).plot(ax=ax)
+
+
+class ParityDisplay(_QuantityDisplay):
     """Predicted against true values, the density of points in colour, with the counts of zero gaps (Fig. 5b).
 
     Parameters
@@ -64,15 +77,6 @@ class ParityDisplay(_Display):
     >>> display.ax_.get_xlabel()
     'true band gap (eV)'
     """
-
-    def __init__(self, y_true, y_pred, *, quantity="band gap", unit="eV"):
-        self.y_true, self.y_pred = np.asarray(y_true, float), np.asarray(y_pred, float)
-        self.quantity, self.unit = quantity, unit
-
-    @classmethod
-    def from_predictions(cls, y_true, y_pred, *, ax=None, **kwargs):
-        """Plot known predictions; `kwargs` are those of the class."""
-        return cls(y_true, y_pred, **kwargs).plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw on axes, by default on new ones, and return the display."""
@@ -100,7 +104,7 @@ class ParityDisplay(_Display):
         return self
 
 
-class ErrorDisplay(_Display):
+class ErrorDisplay(_QuantityDisplay):
     """Absolute error against the true value: every crystal, and the mean in bins.
 
     Parameters
@@ -119,13 +123,8 @@ class ErrorDisplay(_Display):
     """
 
     def __init__(self, y_true, y_pred, *, quantity="band gap", unit="eV", n_bins=10):
-        self.y_true, self.y_pred = np.asarray(y_true, float), np.asarray(y_pred, float)
-        self.quantity, self.unit, self.n_bins = quantity, unit, n_bins
-
-    @classmethod
-    def from_predictions(cls, y_true, y_pred, *, ax=None, **kwargs):
-        """Plot known predictions; `kwargs` are those of the class."""
-        return cls(y_true, y_pred, **kwargs).plot(ax=ax)
+        super().__init__(y_true, y_pred, quantity=quantity, unit=unit)
+        self.n_bins = n_bins
 
     def plot(self, ax=None):
         """Draw on axes, by default on new ones, and return the display."""

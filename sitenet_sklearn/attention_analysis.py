@@ -18,6 +18,10 @@ CHUNK = 64
 
 LOWEST_WEIGHT = 1e-6
 
+BEYOND = 1.001
+"""Upper end of the histogram in units of the largest distance: distances of a periodic crystal are simple fractions of
+each other, and would lie at the very edges of bins that end with the largest."""
+
 
 class AttentionHistogram(NamedTuple):
     """Numbers of pairs by distance and attention weight.
@@ -56,7 +60,8 @@ def attention_histogram(estimator, X, *, bins=(60, 60), max_distance=None):
     bins : pair of int, default=(60, 60)
         Numbers of bins: of distance, linear from 0, and of weight, logarithmic from 1e-6 to 1.
     max_distance : float, default=None
-        Upper end of the distances, in angstrom; pairs beyond are not counted. None is the largest distance in X.
+        Upper end of the distances, in angstrom; pairs beyond are not counted. None is just beyond the largest
+        distance in X.
 
     Returns
     -------
@@ -75,10 +80,9 @@ def attention_histogram(estimator, X, *, bins=(60, 60), max_distance=None):
     """
     shape = _blocks_and_heads(estimator, X)
     if max_distance is None:
-        max_distance = max(
-            (float(X[k : k + CHUNK].field("pair_distance").max(initial=0)) for k in _starts(X)), default=0
-        )
-    distance_edges = np.linspace(0, max(np.nextafter(np.float32(max_distance), np.float32(np.inf)), 1e-3), bins[0] + 1)
+        largest = (float(X[k : k + CHUNK].field("pair_distance").max(initial=0)) for k in _starts(X))
+        max_distance = BEYOND * max(largest, default=0) or 1.0
+    distance_edges = np.linspace(0, max_distance, bins[0] + 1)
     weight_edges = np.geomspace(LOWEST_WEIGHT, 1, bins[1] + 1)
     counts = np.zeros((*shape, *bins))
     for record in attention_of(estimator, X):

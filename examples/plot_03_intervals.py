@@ -10,7 +10,6 @@ intervals that hold the truth as often as asked for. A model card (skops) says i
 # A small model on one part of the crystals; the second part calibrates, the third tests.
 import warnings
 
-import matplotlib.pyplot as plt
 import numpy as np
 from mapie.regression import SplitConformalRegressor
 from sklearn.metrics import mean_absolute_error
@@ -20,6 +19,8 @@ from skops.card import Card
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.datasets import load_dielectric
+from sitenet_sklearn.displays import UncertaintyDisplay
+from sitenet_sklearn.intervals import IntervalDisplay, predict_intervals
 
 structures, band_gap = load_dielectric(return_X_y=True)
 train, rest, y_train, y_rest = train_test_split(structures, band_gap, test_size=0.5, random_state=0)
@@ -29,22 +30,15 @@ pipeline.fit(train, y_train)
 
 # %%
 # MAPIE takes the fitted pipeline and structures as they are. Band gaps cannot be negative: intervals end at 0.
+levels = np.linspace(0.1, 0.9, 9)
 warnings.filterwarnings("ignore", message="Estimator does not appear fitted")  # it looks for attributes by name
-conformal = SplitConformalRegressor(pipeline, confidence_level=0.9, prefit=True)
-conformal.conformalize(calibration, y_calibration)
-predicted, intervals = conformal.predict_interval(test)
-lower, upper = intervals[:, :, 0].T.clip(min=0)
-coverage = np.mean((lower <= y_test) & (y_test <= upper))
+conformal = SplitConformalRegressor(pipeline, confidence_level=list(levels)).conformalize(calibration, y_calibration)
+predicted, lower, upper = predict_intervals(conformal, test)
+display = IntervalDisplay.from_predictions(y_test, predicted, lower[:, -1], upper[:, -1])
 
-figure, ax = plt.subplots(layout="constrained")
-order = np.argsort(predicted)
-ax.fill_between(range(len(test)), lower[order], upper[order], alpha=0.3, label="90 % interval")
-ax.plot(predicted[order], label="predicted")
-ax.plot(y_test[order], ".", markersize=3, label="computed (PBE)")
-ax.set(
-    xlabel="crystal, by predicted gap", ylabel="band gap (eV)", title=f"{coverage:.0%} of gaps are in their interval"
-)
-ax.legend()
+# %%
+# Are intervals of every level as wide as they ought to be?
+UncertaintyDisplay.from_intervals(y_test, lower, upper, levels)
 
 # %%
 # The card lists every parameter and draws the pipeline; what it is for is yours to say.
@@ -56,5 +50,5 @@ card.add(
         "Model description/Intended uses & limitations": "A demonstration: trained for seconds, no metals.",
     }
 )
-card.add_metrics(MAE_eV=round(mean_absolute_error(y_test, predicted), 3), coverage_90=round(coverage, 3))
+card.add_metrics(MAE_eV=round(mean_absolute_error(y_test, predicted), 3), coverage_90=round(display.coverage_, 3))
 text = card.render()

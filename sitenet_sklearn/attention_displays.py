@@ -3,7 +3,11 @@
 import numpy as np
 from scipy.stats import spearmanr
 
-from .attention_analysis import attention_histogram, long_range_coefficients
+from .attention_analysis import attention_histogram, long_range_coefficients, neighbor_table
+
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+"""Colours that the colour-blind can tell apart (Okabe and Ito)."""
+MARKERS = "osD^vP"
 
 
 class AttentionHistogramDisplay:
@@ -33,13 +37,7 @@ class AttentionHistogramDisplay:
     def plot(self, axes=None):
         """Draw on axes of shape (n_blocks, n_heads), by default on new ones, and return the display."""
         n_blocks, n_heads = self.histogram.counts.shape[:2]
-        if axes is None:
-            import matplotlib.pyplot as plt
-
-            size = (1 + 2.6 * n_heads, 0.6 + 2.2 * n_blocks)
-            _, axes = plt.subplots(
-                n_blocks, n_heads, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
-            )
+        axes = _panels(n_blocks, n_heads) if axes is None else axes
         self.axes_, self.figure_ = axes, axes[0, 0].figure
         shares = self.histogram.normalized
         highest = np.quantile(shares[shares > 0], 0.99)  # bins of a single pair do not set the colours
@@ -47,12 +45,83 @@ class AttentionHistogramDisplay:
             ax, share = axes[block, head], shares[block, head].T
             edges = self.histogram.distance_edges, self.histogram.weight_edges
             image = ax.pcolormesh(*edges, np.where(share > 0, share, np.nan), vmin=0, vmax=highest, cmap="viridis")
-            ax.set(yscale="log", title=f"block {block + 1}, head {head + 1}")
+        _label(axes)
         self.figure_.colorbar(image, ax=axes, label="share of the pairs at a distance", extend="max")
-        for ax in axes[-1]:
-            ax.set_xlabel("distance (Å)")
-        for ax in axes[:, 0]:
-            ax.set_ylabel("attention weight")
+        return self
+
+
+class NeighborDisplay:
+    """Attention of one site to its neighbours, a panel for every block and head.
+
+    A point is a neighbour, or several equal ones, whose number is its area; the dashed line is attention shared equally
+    among all sites of the supercell.
+
+    Parameters
+    ----------
+    neighbors : pandas.DataFrame
+        Rows of one site, from `neighbor_table`.
+    title : str, default=None
+        Title of the figure; None for none.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes, shape (n_blocks, n_heads)
+        After `plot`.
+    figure_ : matplotlib Figure
+        After `plot`.
+    """
+
+    def __init__(self, neighbors, *, title=None):
+        self.neighbors, self.title = neighbors, title
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, index=0, site=0):
+        """Compute and plot.
+
+        Parameters
+        ----------
+        estimator : SiteNetRegressor or SiteNetClassifier
+            Fitted.
+        X : RaggedCrystals
+            Crystals.
+        index : int, default=0
+            Which crystal.
+        site : int, default=0
+            Which of its compressed sites, as `neighbor_table` numbers them.
+
+        Returns
+        -------
+        NeighborDisplay
+
+        Raises
+        ------
+        IndexError
+            If there is no such crystal, or it has no such site.
+        """
+        crystal = X[index]
+        table = neighbor_table(estimator.attention(X[[index]])[0], crystal)
+        if not 0 <= site < len(crystal.multiplicity):
+            raise IndexError(f"crystal {index} has sites 0 to {len(crystal.multiplicity) - 1}, got {site}")
+        neighbors = table[table["site"] == site]
+        return cls(neighbors, title=f"crystal {index}, site {site} ({neighbors['element_i'].iloc[0]})").plot()
+
+    def plot(self, axes=None):
+        """Draw on axes of shape (n_blocks, n_heads), by default on new ones, and return the display."""
+        n_blocks, n_heads = self.neighbors[["block", "head"]].max()
+        axes = _panels(n_blocks, n_heads) if axes is None else axes
+        self.axes_, self.figure_ = axes, axes[0, 0].figure
+        elements = sorted(self.neighbors["element_j"].unique())
+        for (block, head), rows in self.neighbors.groupby(["block", "head"]):
+            ax = axes[block - 1, head - 1]
+            for k, element in enumerate(elements):
+                of = rows[rows["element_j"] == element]
+                single = of["attention"] / of["count"]
+                style = {"marker": MARKERS[k % len(MARKERS)], "color": COLORS[k % len(COLORS)], "alpha": 0.7}
+                ax.scatter(of["distance"], single, s=12 * of["count"], linewidths=0, label=element, **style)
+            ax.axhline(1 / rows["count"].sum(), color="black", linestyle="--", linewidth=0.8)
+        _label(axes)
+        self.figure_.suptitle(self.title)
+        self.figure_.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", title="neighbour")
         return self
 
 
@@ -124,3 +193,24 @@ class LongRangeDisplay:
         ax.set(xlabel=self.measure_name, ylabel="long-range coefficient (Å)", title=title)
         ax.legend()
         return self
+
+
+def _panels(n_blocks, n_heads):
+    """Make a figure with axes for every block and head."""
+    import matplotlib.pyplot as plt
+
+    size = (1 + 2.6 * n_heads, 0.6 + 2.2 * n_blocks)
+    _, axes = plt.subplots(
+        n_blocks, n_heads, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
+    return axes
+
+
+def _label(axes):
+    """Say what panels of attention against distance are."""
+    for block, head in np.ndindex(axes.shape):
+        axes[block, head].set(yscale="log", title=f"block {block + 1}, head {head + 1}")
+    for ax in axes[-1]:
+        ax.set_xlabel("distance (Å)")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("attention weight")

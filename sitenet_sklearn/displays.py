@@ -220,9 +220,10 @@ class ElementErrorDisplay(_Display):
 
 
 class UncertaintyDisplay(_Display):
-    """Observed against expected share of true values inside central intervals of a normal distribution.
+    """Observed against expected share of true values inside intervals.
 
-    A perfect spread lies on the diagonal; below it the intervals are too narrow.
+    From means and standard deviations these are central intervals of a normal distribution. What is right lies on the
+    diagonal; below it the intervals are too narrow.
 
     Parameters
     ----------
@@ -260,6 +261,29 @@ class UncertaintyDisplay(_Display):
         expected = np.linspace(0, 1, 21)[1:-1]
         half_width = norm.ppf(0.5 + expected / 2)[:, None] * y_std[known]
         return cls(expected, (deviation <= half_width).mean(axis=1)).plot(ax=ax)
+
+    @classmethod
+    def from_intervals(cls, y_true, lower, upper, levels, *, ax=None):
+        """Plot known intervals.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,)
+            True values.
+        lower, upper : ndarray of shape (n, k)
+            Ends of k intervals, as `predict_intervals` makes them; crystals whose ends are NaN are left out.
+        levels : array-like of shape (k,)
+            Shares of true values that they ought to hold.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        UncertaintyDisplay
+        """
+        known = ~np.isnan(lower).any(axis=1)
+        true = np.asarray(y_true, float)[known, None]
+        return cls(np.asarray(levels), ((lower[known] <= true) & (true <= upper[known])).mean(axis=0)).plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw on axes, by default on new ones, and return the display."""

@@ -5,10 +5,12 @@ import pytest
 mpl.use("agg")
 
 from matplotlib import pyplot as plt
+from sklearn.model_selection import LearningCurveDisplay
+from sklearn.pipeline import make_pipeline
 
-from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor
+from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.attention_analysis import attention_histogram, long_range_coefficients
-from sitenet_sklearn.attention_displays import AttentionHistogramDisplay, LongRangeDisplay
+from sitenet_sklearn.attention_displays import AttentionHistogramDisplay, LongRangeDisplay, NeighborDisplay
 from sitenet_sklearn.displays import ElementErrorDisplay, ErrorDisplay, ParityDisplay, UncertaintyDisplay
 
 
@@ -85,3 +87,32 @@ def test_displays_of_attention(ensemble, featurized):
     assert trend.ax_.get_xlabel() == "primitive sites"
     _, ax = plt.subplots()
     assert LongRangeDisplay(measure, 2 * measure).plot(ax=ax).rank_correlation_ == pytest.approx(1)
+
+
+def test_the_neighbours_of_a_site_are_drawn_once_each(ensemble, featurized):
+    model, index = ensemble.estimators_[0], int(np.argmax([len(crystal.multiplicity) for crystal in featurized]))
+    display = NeighborDisplay.from_estimator(model, featurized, index=index, site=1)
+    record, crystal = model.attention(featurized[[index]])[0], featurized[index]
+    of_site = crystal.pair_site == 1
+    assert display.axes_.shape == (2, 3)
+    drawn = [np.asarray(points.get_offsets()) for points in display.axes_[1, 2].collections]
+    expected = np.column_stack([record.distance, record.weights[:, 1, 2] / record.count])[of_site]
+    found = np.concatenate(drawn)
+    np.testing.assert_allclose(found[np.lexsort(found.T)], expected[np.lexsort(expected.T)], rtol=1e-6)
+    (line,) = display.axes_[0, 0].lines
+    assert line.get_ydata()[0] == pytest.approx(1 / featurized[index].pair_count[of_site].sum())
+    display.figure_.canvas.draw()
+
+
+def test_a_site_that_is_not_there_is_named(ensemble, featurized):
+    with pytest.raises(IndexError, match=r"crystal 3 has sites 0 to \d+, got 99"):
+        NeighborDisplay.from_estimator(ensemble.estimators_[0], featurized, index=3, site=99)
+
+
+def test_a_learning_curve_takes_the_whole_pipeline(structures, band_gaps):
+    pipeline = make_pipeline(SupercellFeaturizer(max_atoms=20), SiteNetRegressor(max_epochs=1, random_state=0))
+    display = LearningCurveDisplay.from_estimator(
+        pipeline, structures, band_gaps, train_sizes=[10, 20], cv=2, scoring="neg_mean_absolute_error"
+    )
+    assert display.train_sizes.tolist() == [10, 20]
+    assert np.isfinite(display.test_scores).all()

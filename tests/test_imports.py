@@ -40,6 +40,7 @@ LAYERS = [
         "workers",
         "displays",
         "attention_displays",
+        "intervals",
         "cli",
         "__main__",
         "__init__",

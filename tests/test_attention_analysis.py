@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -106,3 +108,20 @@ def test_errors(function, featurized):
         function(SiteNetRegressor(), featurized)
     with pytest.raises(TypeError, match="RaggedCrystals"):
         function(SiteNetRegressor(), [1, 2])
+
+
+@pytest.mark.slow
+def test_ten_million_pairs_take_the_memory_of_a_few_crystals(model, structures):
+    X = SupercellFeaturizer(max_atoms=100).transform(structures)
+    many = X[np.resize(np.arange(len(X)), 16000)]
+    tracemalloc.start()
+    few = attention_histogram(model, X)
+    first_peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    all_of_them = attention_histogram(model, many)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert all_of_them.counts[0, 0].sum() > 1e7
+    assert all_of_them.counts[0, 0].sum() == few.counts[0, 0].sum() * 16000 / 40
+    assert peak < 3 * first_peak

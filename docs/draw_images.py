@@ -49,8 +49,8 @@ def main():
     save(AttentionHistogramDisplay.from_estimator(model, X), "histogram")
     measure = [complexity(structure).total for structure in structures]
     save(LongRangeDisplay.from_estimator(model, X, measure), "long_range")
-    rutile = next(k for k, structure in enumerate(structures) if structure.formula == "Ti2 O4")
-    save(NeighborDisplay.from_estimator(model, X, index=rutile), "neighbours")
+    perovskite = next(k for k, structure in enumerate(structures) if structure.formula == "Ba1 Ti1 O3")
+    save(NeighborDisplay.from_estimator(model, X, index=perovskite), "neighbours")
     curve = LearningCurveDisplay.from_estimator(
         SiteNetRegressor(max_epochs=20, random_state=0),
         X,

@@ -40,7 +40,9 @@ class AttentionHistogramDisplay:
         axes = _panels(n_blocks, n_heads) if axes is None else axes
         self.axes_, self.figure_ = axes, axes[0, 0].figure
         shares = self.histogram.normalized
-        highest = np.quantile(shares[shares > 0], 0.99)  # bins of a single pair do not set the colours
+        ordered = np.argsort(shares, axis=None)
+        below = self.histogram.counts.ravel()[ordered].cumsum()
+        highest = shares.ravel()[ordered][np.searchsorted(below, 0.99 * below[-1])]  # few pairs do not set the colours
         for block, head in np.ndindex(n_blocks, n_heads):
             ax, share = axes[block, head], shares[block, head].T
             edges = self.histogram.distance_edges, self.histogram.weight_edges

@@ -4,9 +4,9 @@
     python tests/benchmarks/accuracy.py train_1000 --model "gradient boosting, Magpie"
     python tests/benchmarks/accuracy.py --table
 
-Predictions of every model and seed are kept in the folder, so that a run goes on where it was interrupted, a Site-Net
-even within its training. The table has the mean absolute error of single models with its spread over seeds, that of the
-mean of all seeds, and the time that training took.
+Predictions of every model and seed are kept in the folder, networks too: a run goes on where it was interrupted,
+a Site-Net even within its training. The table has the mean absolute error of single models with its spread over seeds,
+that of the mean of all seeds, and the time that training took.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 from crystals import DATA, read_records
 from peers import PEERS
 
-from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
 from sitenet_sklearn.crystal import SITE_FEATURES
 from sitenet_sklearn.elements import elemental_property_names
 
@@ -81,6 +81,8 @@ def predict_sitenet(name, seed, options):
     small = X.primitive_sizes <= options.largest
     parameters = json.loads(options.parameters) | {"clamp": TASKS[name][1] == GAP, "random_state": seed}
     model = SiteNetRegressor(**parameters, checkpoint_dir=options.folder, verbose=1).fit(X[small], y[small])
+    (options.folder / "models").mkdir(exist_ok=True)
+    save_model(model, options.folder / "models" / f"{name}__{options.label}__{seed}.safetensors")
     return model.predict(X_test), y_test, len(model.history_), sum(model.history_[:, "dur"])
 
 

@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=2 python tests/benchmarks/findings.py --folder findings
 
 Two networks are trained on the same 1,000 crystals of Matbench's mp_gap, one for the band gap and one for the formation
-energy, and looked into on 500 others. The folder keeps models and figures; an interrupted run goes on.
+energy, and looked into on 500 others. The folder keeps models and figures; an interrupted run goes on. With `--model`
+one that accuracy.py trained is looked into instead.
 """
 
 import argparse
@@ -105,11 +106,15 @@ def main():
     parser.add_argument("--max-atoms", type=int, default=100)
     parser.add_argument("--max-epochs", type=int, default=20)
     parser.add_argument("--largest", type=int, default=100, help="largest primitive cell that is trained on")
+    parser.add_argument("--model", type=Path, help="model of accuracy.py for band gaps, to look into nothing else")
     parser.add_argument("--folder", type=Path, default=Path("findings"))
     options = parser.parse_args()
     options.folder.mkdir(exist_ok=True)
     mpl.use("agg")
     X, train, X_test, test, measures = prepare(options)
+    if options.model:
+        look_into("band gap", load_model(options.model), X_test, measures, options.folder)
+        return
     small = X.primitive_sizes <= options.largest
     coefficients = {}
     for target, column in TARGETS.items():

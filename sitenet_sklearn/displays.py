@@ -80,12 +80,15 @@ class ParityDisplay(_QuantityDisplay):
 
     def plot(self, ax=None):
         """Draw on axes, by default on new ones, and return the display."""
+        from matplotlib.ticker import LogLocator
+
         ax = self._axes(ax, figsize=(5.5, 4.8))
         known = ~np.isnan(self.y_pred)
         true, predicted = self.y_true[known], self.y_pred[known]
         ends = [min(true.min(), predicted.min(), 0), max(true.max(), predicted.max())]
         density = ax.hexbin(true, predicted, gridsize=50, bins="log", mincnt=1, cmap="viridis", extent=ends * 2)
-        self.figure_.colorbar(density, ax=ax, label="crystals")
+        ticks = LogLocator(subs=(1, 2, 5))
+        self.figure_.colorbar(density, ax=ax, label="crystals", ticks=ticks, format="%d").minorticks_off()
         ax.plot(ends, ends, color="black", linewidth=1)
         left_out = f", {np.sum(~known)} not predicted" if not known.all() else ""
         ax.set(

@@ -1,22 +1,53 @@
 """The command line: parse, call, write."""
 
-import csv
 import sys
+import warnings
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import joblib
 import typer
+from tqdm.auto import tqdm
 
+from . import cli_analysis, cli_training
+from .cli_options import (
+    CrystalFiles,
+    Jobs,
+    Json,
+    ModelFile,
+    Quiet,
+    StructureColumn,
+    check_output,
+    load_pipeline,
+    say,
+    say_left_out,
+    write_table,
+)
 from .demo import run_demo
-from .persistence import load_model
-from .structures import as_structure
+from .prediction_table import PredictionFile, predict_tables
+from .tables import is_table, read_tables
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app.command()(cli_training.fit)
+app.command()(cli_training.tune)
+app.command()(cli_analysis.evaluate)
+app.command()(cli_analysis.explain)
+app.command()(cli_analysis.info)
+
+
+def show_version(wanted: bool):
+    """Print the version and end."""
+    if wanted:
+        typer.echo(f"sitenet {version('sitenet-sklearn')}")
+        raise typer.Exit
 
 
 @app.callback()
-def sitenet():
+def sitenet(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+):
     """Predict properties of inorganic crystals with Site-Net."""
 
 
@@ -39,48 +70,57 @@ def demo(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="Fitted pipeline: .safetensors, or joblib from those you trust.")],
-    files: Annotated[list[Path], typer.Argument(help="Crystals: CIF, POSCAR or what else pymatgen reads.")],
+    model: ModelFile,
+    files: CrystalFiles,
+    *,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write instead of stdout; after a kill the same command goes on.")
+    ] = None,
+    chunk_size: Annotated[int, typer.Option(min=1, help="Crystals to hold in memory at a time.")] = 1024,
+    on_error: Annotated[
+        Literal["raise", "mask"], typer.Option(help="What to do with crystals that fail: stop, or leave them empty.")
+    ] = "raise",
+    structure_column: StructureColumn = None,
+    jobs: Jobs = 1,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ):
-    """Predict for crystals in files and print a table as CSV."""
-    pipeline = load_pipeline(model)
-    predictions = pipeline.predict(files)
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["file", "formula", "prediction"])
-    for path, value in zip(files, predictions, strict=True):
-        writer.writerow([path, as_structure(path).composition.reduced_formula, f"{value:.6g}"])
+    """Predict for crystals in files and tables, and print a table as CSV.
 
-
-def load_pipeline(path):
-    """Load a fitted pipeline written by `save_model` or by joblib.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        File. What does not end in ".safetensors" is opened by joblib, which executes code that the file names, as every
-        pickle does: open only files you trust.
-
-    Returns
-    -------
-    sklearn.pipeline.Pipeline
+    Example: sitenet predict gap.safetensors my.cif POSCAR
     """
-    if not path.is_file():
-        raise typer.BadParameter(f"no model file {path}")
-    if path.suffix == ".safetensors":
-        return load_model(path)
-    try:
-        pipeline = joblib.load(path)
-    except Exception as error:  # a damaged pickle can raise anything
-        raise typer.BadParameter(f"{path} is no model written by joblib: {error!r:.200}") from error
-    if not hasattr(pipeline, "predict"):
-        raise typer.BadParameter(f"{path} holds a {type(pipeline).__name__}, which cannot predict")
-    return pipeline
+    check_output(output)
+    pipeline = load_pipeline(model)
+    options = {"structure_column": structure_column, "chunk_size": chunk_size}
+    file = None
+    if output is not None:
+        file = PredictionFile(output, model, read_tables(files, **options), form="json" if as_json else "csv")
+    done = file.rows if file else 0
+    name = "id" if any(map(is_table, files)) else "file"
+    parts = predict_tables(pipeline, read_tables(files, **options), skip=done, on_error=on_error, n_jobs=jobs)
+    with tqdm(desc="predict", unit="crystal", initial=done, disable=True if quiet else None) as bar:
+        for predictions, failures in parts:
+            say_left_out(failures, "not predicted")
+            named = predictions.rename(columns={"id": name})
+            if file is None:
+                write_table(named, sys.stdout, as_json=as_json, header=not bar.n)
+            else:
+                file.append(named)
+            bar.update(len(named))
+    if file is not None:
+        file.finish()
 
 
 def run(arguments=None):
     """Run the command line and turn errors of the user's data into one line and exit code 1."""
-    try:
-        app(arguments, prog_name="sitenet")
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            app(arguments, prog_name="sitenet")
+        except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError) as error:
+            say(f"Error: {error}")
+            sys.exit(1)
+
+
+def _show_warning(message, *_args, **_kwargs):
+    say(f"Warning: {message}")

@@ -28,11 +28,6 @@ from .prediction_table import PredictionFile, predict_tables
 from .tables import is_table, read_tables
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-app.command()(cli_training.fit)
-app.command()(cli_training.tune)
-app.command()(cli_analysis.evaluate)
-app.command()(cli_analysis.explain)
-app.command()(cli_analysis.info)
 
 
 def show_version(wanted: bool):
@@ -51,24 +46,6 @@ def sitenet(
     """Predict properties of inorganic crystals with Site-Net."""
 
 
-@app.command()
-def demo(
-    output: Annotated[Path, typer.Option(help="Folder for the model, predictions and plot.")] = Path("sitenet-demo"),
-    max_atoms: Annotated[int, typer.Option(min=1, help="Size of the supercells.")] = 100,
-    max_epochs: Annotated[int, typer.Option(min=1, help="Length of training.")] = 40,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the models.")] = 0,
-    crystals: Annotated[int | None, typer.Option(min=20, max=1056, help="Use only some, for a quick look.")] = None,
-):
-    """Train on the bundled band gaps and compare with simpler models."""
-    typer.echo("Band gaps of 1,056 crystals (Petousis et al. 2017): training Site-Net on 80 %", err=True)
-    result = run_demo(output, max_atoms=max_atoms, max_epochs=max_epochs, random_state=seed, n_crystals=crystals)
-    typer.echo("model                      test MAE (eV)")
-    for name, error in result.errors.items():
-        typer.echo(f"{name:<25}  {error:13.3f}")
-    typer.echo("\n" + "\n".join(f"wrote {path}" for path in result.files))
-
-
-@app.command()
 def predict(
     model: ModelFile,
     files: CrystalFiles,
@@ -109,6 +86,34 @@ def predict(
             bar.update(len(named))
     if file is not None:
         file.finish()
+
+
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the model, predictions and plot.")] = Path("sitenet-demo"),
+    max_atoms: Annotated[int, typer.Option(min=1, help="Size of the supercells.")] = 100,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Length of training.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the models.")] = 0,
+    crystals: Annotated[int | None, typer.Option(min=20, max=1056, help="Use only some, for a quick look.")] = None,
+):
+    """Train on the bundled band gaps and compare with simpler models."""
+    typer.echo("Band gaps of 1,056 crystals (Petousis et al. 2017): training Site-Net on 80 %", err=True)
+    result = run_demo(output, max_atoms=max_atoms, max_epochs=max_epochs, random_state=seed, n_crystals=crystals)
+    typer.echo("model                      test MAE (eV)")
+    for name, error in result.errors.items():
+        typer.echo(f"{name:<25}  {error:13.3f}")
+    typer.echo("\n" + "\n".join(f"wrote {path}" for path in result.files))
+
+
+for command in (
+    demo,
+    cli_training.fit,
+    predict,
+    cli_analysis.evaluate,
+    cli_analysis.explain,
+    cli_training.tune,
+    cli_analysis.info,
+):
+    app.command()(command)
 
 
 def run(arguments=None):

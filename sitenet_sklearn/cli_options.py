@@ -26,7 +26,11 @@ CrystalFiles = Annotated[
 ]
 Targets = Annotated[
     list[str] | None,
-    typer.Option("--target", help="Column of the target; repeat for several. In a folder with id_prop.csv a number."),
+    typer.Option(
+        "--target",
+        metavar="COLUMN",
+        help="Column of the target; repeat for several. In a folder with id_prop.csv a number.",
+    ),
 ]
 StructureColumn = Annotated[
     str | None, typer.Option(help="Column of crystals: paths, CIF, POSCAR or JSON. Default: found by its name.")

@@ -145,7 +145,7 @@ def match_classes(y, classes):
     known = {str(label): k for k, label in enumerate(classes)}
     for row, label in enumerate(y):
         if label not in known:
-            raise ValueError(f"row {row} has the class {label!r}, the model knows {', '.join(known)}")
+            raise ValueError(f"row {row} has the class {str(label)!r}, the model knows {', '.join(known)}")
     return np.asarray(classes)[[known[label] for label in y]]
 
 
@@ -173,9 +173,8 @@ def _refused(structures, ids, known, featurizer, on_error):
     rows = [k for k, structure in enumerate(structures) if structure is not None and k not in known]
     if on_error == "skip" and rows and featurizer is not None:
         quiet = clone(featurizer).set_params(verbose=0, cache=None)
-        labelled = pd.Series([structures[k] for k in rows], index=[ids[k] for k in rows], dtype=object)
-        report = filter_structures(labelled, featurizer=quiet).report
-        return [replace(failure, index=rows[failure.index]) for failure in report]
+        report = filter_structures([structures[k] for k in rows], featurizer=quiet).report
+        return [replace(failure, index=rows[failure.index], name=ids[rows[failure.index]]) for failure in report]
     failures = []
     for k in rows:
         try:

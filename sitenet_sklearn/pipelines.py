@@ -69,7 +69,7 @@ def check_targets(y, ids, network):
     """
     if isinstance(network, SiteNetClassifier):
         if len(np.unique(y)) < 2:
-            raise ValueError(f"at least two classes are expected, all {len(y)} crystals have {y[0]!r}")
+            raise ValueError(f"at least two classes are expected, all {len(y)} crystals have {str(y[0])!r}")
         return
     lowest = np.nanmin(y.reshape(len(y), -1), axis=1)
     if network.clamp and lowest.min() < 0:

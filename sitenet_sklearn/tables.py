@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -154,7 +153,7 @@ def parse_crystal(crystal):
 
     Parameters
     ----------
-    crystal : path, str or dict
+    crystal : path, str, dict or pymatgen Structure
         A path, text in CIF or POSCAR or JSON of `Structure.as_dict`, or that dict.
 
     Returns
@@ -166,7 +165,7 @@ def parse_crystal(crystal):
     CrystalError
         If it is none.
     """
-    if not isinstance(crystal, str | dict | os.PathLike) or (isinstance(crystal, str) and not crystal.strip()):
+    if crystal is None or crystal != crystal or (isinstance(crystal, str) and not crystal.strip()):  # noqa: PLR0124
         raise CrystalError("the table has no crystal there: expected a path, CIF, POSCAR or JSON")
     if not isinstance(crystal, str):
         return as_structure(crystal)
@@ -193,7 +192,8 @@ def content_hash(tables):
     """
     digest = hashlib.sha256()
     for table in tables:
-        for name, crystal, values in zip(table.ids, table.crystals, table.properties.to_dict("records"), strict=True):
+        records = table.properties.to_dict("records") or [{}] * len(table)  # without columns there are no records
+        for name, crystal, values in zip(table.ids, table.crystals, records, strict=True):
             if isinstance(crystal, Path):
                 content = crystal.read_bytes() if crystal.is_file() else b"no such file"
             else:

@@ -73,6 +73,8 @@ def predict(
     if output is not None:
         file = PredictionFile(output, model, read_tables(files, **options), form="json" if as_json else "csv")
     done = file.rows if file else 0
+    if done:
+        say(f"{done} crystals are done already")
     name = "id" if any(map(is_table, files)) else "file"
     parts = predict_tables(pipeline, read_tables(files, **options), skip=done, on_error=on_error, n_jobs=jobs)
     with tqdm(desc="predict", unit="crystal", initial=done, disable=True if quiet else None) as bar:
@@ -95,7 +97,10 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the models.")] = 0,
     crystals: Annotated[int | None, typer.Option(min=20, max=1056, help="Use only some, for a quick look.")] = None,
 ):
-    """Train on the bundled band gaps and compare with simpler models."""
+    """Train on the bundled band gaps and compare with simpler models.
+
+    Example: sitenet demo --output sitenet-demo
+    """
     typer.echo("Band gaps of 1,056 crystals (Petousis et al. 2017): training Site-Net on 80 %", err=True)
     result = run_demo(output, max_atoms=max_atoms, max_epochs=max_epochs, random_state=seed, n_crystals=crystals)
     typer.echo("model                      test MAE (eV)")

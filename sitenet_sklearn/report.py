@@ -14,7 +14,7 @@ from .evaluation import classification_metrics, regression_metrics
 from .model_summary import changed_parameters, versions
 from .whole_files import written_whole
 
-DPI = 150
+DPI = 170
 
 MEANINGS = {
     "MAE": "mean absolute error",
@@ -225,7 +225,7 @@ def _figure(draw, caption, *, wide=False):
     """Draw and encode a figure."""
     from matplotlib.figure import Figure
 
-    size = (11.0, 5.2) if wide else (5.6, 4.6)
+    size = (11.0, 5.2) if wide else (4.8, 4.0)
     figure = Figure(figsize=size, layout="constrained")
     draw(figure.add_subplot())
     buffer = io.BytesIO()

@@ -1,7 +1,10 @@
 import csv
 import io
+import json
+import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import joblib
 import pytest
@@ -95,11 +98,85 @@ def test_demo_prints_a_table(monkeypatch, tmp_path):
     assert f"wrote {tmp_path / 'pipeline.joblib'}" in result.stdout
 
 
-def test_help_lists_the_commands():
-    result = sitenet("--help")
-    assert result.returncode == 0
-    assert "demo" in result.stdout
-    assert "predict" in result.stdout
+COMMANDS = ["demo", "fit", "predict", "evaluate", "explain", "tune", "info"]
+
+
+def test_help_lists_the_commands_with_examples():
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for name in COMMANDS:
+        assert name in result.stdout
+        shown = CliRunner().invoke(app, [name, "--help"])
+        assert f"Example: sitenet {name}" in shown.stdout
+
+
+def test_version():
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"sitenet {version('sitenet-sklearn')}\n"
+
+
+def test_bash_completes_commands():
+    environment = os.environ | {"_SITENET_COMPLETE": "complete_bash", "COMP_WORDS": "sitenet e", "COMP_CWORD": "1"}
+    command = [sys.executable, "-m", "sitenet_sklearn"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.stdout.split() == ["evaluate", "explain"]
+
+
+def test_a_closed_pipe_ends_quietly(model, structures, tmp_path):
+    structures[0].to(filename=str(tmp_path / "a.cif"))
+    table = tmp_path / "t.csv"
+    table.write_text("file\n" + "a.cif\n" * 5)
+    command = f"{sys.executable} -W ignore -m sitenet_sklearn predict {model} {table} --chunk-size 1 -q | head -1"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert result.stdout == "id,formula,prediction\n"
+    assert result.stderr == ""
+
+
+def test_ctrl_c_has_its_own_exit_code(model, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sitenet_sklearn.cli.predict_tables", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        run(["predict", str(model), "a.cif"])
+    assert ended.value.code == 130
+
+
+@pytest.mark.filterwarnings("ignore:masked")
+def test_predict_takes_tables_and_masks(model, structures, tmp_path):
+    structures[0].to(filename=str(tmp_path / "a.cif"))
+    (tmp_path / "t.csv").write_text("id,file\nx,a.cif\ny,none.cif\n")
+    arguments = ["predict", str(model), str(tmp_path / "t.csv"), "-q"]
+    assert CliRunner().invoke(app, arguments).exit_code == 1
+    result = CliRunner().invoke(app, [*arguments, "--on-error", "mask", "--json"])
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert first["id"] == "x"
+    assert first["prediction"] == pytest.approx(joblib.load(model).predict(structures[:1])[0], rel=1e-3)
+    assert second == {"id": "y", "formula": None, "prediction": None}
+    assert "not predicted: 1\n  index 1 (y ?): no such file" in result.stderr
+
+
+def test_predict_writes_a_file_and_goes_on(model, structures, tmp_path, monkeypatch):
+    from sitenet_sklearn import prediction_table
+
+    lines = [json.dumps({"structure": structure.as_dict()}) for structure in structures[:4]]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    arguments = ["predict", str(model), str(tmp_path / "t.jsonl"), "--chunk-size", "1", "-q", "--output"]
+    assert CliRunner().invoke(app, [*arguments, str(tmp_path / "whole.csv")]).exit_code == 0
+    one, calls = prediction_table.predict_table, []
+
+    def dies_in_the_third(*args, **kwargs):
+        calls.append(kwargs["start"])
+        if len(calls) == 3:
+            raise RuntimeError("killed")
+        return one(*args, **kwargs)
+
+    monkeypatch.setattr(prediction_table, "predict_table", dies_in_the_third)
+    assert CliRunner().invoke(app, [*arguments, str(tmp_path / "cut.csv")]).exit_code == 1
+    assert not (tmp_path / "cut.csv").exists()
+    result = CliRunner().invoke(app, [*arguments, str(tmp_path / "cut.csv")])
+    assert "2 crystals are done already" in result.stderr
+    assert calls == [0, 1, 2, 2, 3]
+    assert (tmp_path / "cut.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
 def test_without_typer_it_says_what_to_install():

@@ -123,7 +123,7 @@ def test_a_browser_shows_the_figures(report, tmp_path, size):
         [*browser, "--virtual-time-budget=3000", "--dump-dom", probe.as_uri()], **call, check=True
     ).stdout
     (_, body), *_ = [tag for tag in Tags(dumped).found if tag[0] == "body"]
-    assert body["data-sizes"] == "840,840,840,1650"
+    assert body["data-sizes"] == "816,816,816,1870"
     assert body["data-wide"] == "false"
     picture = tmp_path / "picture.png"
     subprocess.run([*browser, "--hide-scrollbars", f"--screenshot={picture}", report.as_uri()], **call, check=True)

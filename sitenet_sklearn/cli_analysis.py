@@ -75,6 +75,7 @@ def evaluate(
     metrics = metrics_table(network, y_true, predictions, crystals.names)
     if report is not None:
         names = [quantity] if quantity and len(crystals.names) == 1 else crystals.names
+        names = [name.replace("_", " ") for name in names]
         write_report(
             report,
             crystals.structures,
@@ -83,7 +84,7 @@ def evaluate(
             model=fitted,
             title=f"Site-Net: {', '.join(names)}",
             data=data.resolve().name,
-            names=[name.replace("_", " ") for name in names],
+            names=names,
             unit=unit,
             left_out=crystals.left_out,
         )

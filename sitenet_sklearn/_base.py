@@ -26,7 +26,7 @@ from .presets import FromPreset
 from .usable import check_crystals, trainable
 
 AUTO_BATCH_SIZES = (128, PAPER_BATCH_SIZE)
-STEPS_PER_EPOCH = 50
+STEPS_PER_EPOCH = 20
 MIN_VALIDATED = 20
 
 _POSITIVE = [Interval(Integral, 1, None, closed="left")]

@@ -58,7 +58,7 @@ class SiteNetRegressor(RegressorMixin, BaseSiteNet):
     weight_decay : float, default=0.0001
         Weight decay of the optimizer.
     batch_size : int or "auto", default="auto"
-        Largest number of primitive sites in a batch. "auto" is the paper's 1200 where that leaves 50 batches an epoch,
+        Largest number of primitive sites in a batch. "auto" is the paper's 1200 where that leaves 20 batches an epoch,
         and less for fewer crystals, down to 128: with few data the number of steps limits training.
     early_stopping : bool, default=False
         Whether to hold out crystals and to restore the weights of the epoch that predicts them best. False

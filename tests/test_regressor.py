@@ -93,7 +93,7 @@ def test_few_crystals_are_not_split(featurized, band_gaps):
 def test_batch_size_follows_the_data():
     model = SiteNetRegressor()
     assert model._resolve_batch_size(np.full(100, 10)) == 128
-    assert model._resolve_batch_size(np.full(2000, 10)) == 400
+    assert model._resolve_batch_size(np.full(800, 10)) == 400
     assert model._resolve_batch_size(np.full(10**5, 30)) == 1200
     assert SiteNetRegressor(batch_size=77)._resolve_batch_size(np.full(100, 10)) == 77
 

@@ -90,7 +90,7 @@ def fetch_matbench(task="matbench_mp_gap", *, path=None, data_home=None, return_
     Parameters
     ----------
     task : str, default="matbench_mp_gap"
-        Name of the task, with or without "matbench_": dielectric, jdft2d, log_gvrh, log_kvrh, mp_e_form, mp_gap,
+        Name of the task, with or without ``matbench_``: dielectric, jdft2d, log_gvrh, log_kvrh, mp_e_form, mp_gap,
         mp_is_metal, perovskites or phonons.
     path : str or path-like, default=None
         File of the task as Matbench publishes it (.json.gz), to read instead of downloading.

@@ -46,7 +46,7 @@ def search_space(level="small", *, prefix=""):
         The few parameters that change accuracy or cost most, or all those of the search behind the paper (its Table 1,
         doi:10.1039/d3dd00005b).
     prefix : str, default=""
-        What to put before every name: "sitenet__" for a pipeline whose last step is called "sitenet".
+        What to put before every name: ``"sitenet__"`` for a pipeline whose last step is called "sitenet".
 
     Returns
     -------

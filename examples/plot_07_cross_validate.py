@@ -1,0 +1,70 @@
+"""
+Cross-validation
+================
+
+Scores of crystals that were not seen, with scikit-learn's tools: folds, groups of related crystals, learning curves.
+"""
+
+# %%
+# A pipeline takes structures, so nothing of a test fold can reach training: what standardises inputs and
+# target lives in the network and is learned in ``fit``.
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GroupKFold, KFold, LearningCurveDisplay, ShuffleSplit, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, filter_structures
+from sitenet_sklearn.datasets import load_dielectric
+
+structures, band_gap = load_dielectric(return_X_y=True)
+structures, band_gap, report = filter_structures(structures[:150], band_gap[:150])
+model = SiteNetRegressor(max_epochs=6, random_state=0)
+options = {"scoring": "neg_mean_absolute_error", "error_score": "raise"}
+folds = KFold(3, shuffle=True, random_state=0)
+of_pipeline = -cross_val_score(
+    make_pipeline(SupercellFeaturizer(max_atoms=20), model), structures, band_gap, cv=folds, **options
+)
+
+# %%
+# The featurizer learns nothing, so it may as well work once, before the folds. The scores are the same.
+crystals = SupercellFeaturizer(max_atoms=20).transform(structures)
+once = -cross_val_score(model, crystals, band_gap, cv=folds, **options)
+pd.DataFrame({"pipeline": of_pipeline, "featurized once": once}).round(4)
+
+# %%
+# Random folds put relatives of a test crystal into training. Groups keep them out: here all crystals of the same
+# elements are one group.
+groups = [structure.composition.chemical_system for structure in structures]
+grouped = -cross_val_score(model, crystals, band_gap, groups=groups, cv=GroupKFold(3), **options)
+pd.Series({"random folds": once.mean(), "folds by elements": grouped.mean()}, name="MAE (eV)").round(3)
+
+# %%
+# Would more crystals help? The error on a log scale against the number of crystals trained on.
+display = LearningCurveDisplay.from_estimator(
+    model,
+    crystals,
+    band_gap,
+    train_sizes=[15, 30, 60, 110],
+    cv=ShuffleSplit(2, test_size=40, random_state=0),
+    scoring="neg_mean_absolute_error",
+    negate_score=True,
+    score_name="MAE (eV)",
+    score_type="test",
+)
+display.ax_.set(xscale="log", yscale="log", xlabel="crystals to train on")
+
+# %%
+# A fold whose test crystals are all of one kind says what to expect of kinds that were not trained on. The anion of a
+# crystal is taken as its kind here: the most electronegative element.
+anions = np.array([max(s.composition.elements, key=lambda e: e.X).symbol for s in structures])
+common = pd.Series(anions).value_counts().index[:3]
+splits = [(np.flatnonzero(anions != anion), np.flatnonzero(anions == anion)) for anion in common]
+unseen = -cross_val_score(model, crystals, band_gap, cv=splits, **options)
+known = [np.mean(np.abs(band_gap[test] - np.median(band_gap[train]))) for train, test in splits]
+figure, ax = plt.subplots(layout="constrained")
+ax.bar(np.arange(3) - 0.2, unseen, width=0.4, label="Site-Net")
+ax.bar(np.arange(3) + 0.2, known, width=0.4, label="median of the others")
+ax.set_xticks(range(3), [f"no {anion} in training" for anion in common])
+ax.set_ylabel("MAE (eV)")
+ax.legend()

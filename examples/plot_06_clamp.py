@@ -35,7 +35,7 @@ ax.legend()
 
 # %%
 # The bundled crystals are insulators. To have crystals without a gap, 3 eV are taken off every gap here: a target made
-# for this example, 0 for half of the crystals.
+# for this example.
 structures, band_gap = load_dielectric(return_X_y=True)
 crystals = SupercellFeaturizer(max_atoms=20).transform(structures[:360])
 target = np.maximum(band_gap[:360] - 3, 0)

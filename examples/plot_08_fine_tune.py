@@ -22,15 +22,16 @@ from sitenet_sklearn.datasets import load_dielectric
 structures, band_gap = load_dielectric(return_X_y=True)
 crystals = SupercellFeaturizer(max_atoms=20).transform(structures)
 oxide = np.array(["O" in structure.composition for structure in structures])
-parent = SiteNetRegressor(max_epochs=10, random_state=0).fit(crystals[~oxide], band_gap[~oxide])
+others = np.flatnonzero(~oxide)[::2]
+parent = SiteNetRegressor(max_epochs=8, random_state=0).fit(crystals[others], band_gap[others])
 file = Path(tempfile.mkdtemp()) / "no_oxides.safetensors"
 save_model(parent, file)
-(~oxide).sum(), oxide.sum()
+len(others), oxide.sum()
 
 # %%
-# Few oxides to learn from, and 150 others to test on. ``frozen`` leaves parts of the network as they are.
+# Few oxides to learn from, and 100 others to test on. ``frozen`` leaves parts of the network as they are.
 oxides, gaps = crystals[oxide], band_gap[oxide]
-pool, test = np.split(np.random.default_rng(0).permutation(len(gaps)), [-150])
+pool, test = np.split(np.random.default_rng(0).permutation(len(gaps)), [-100])
 ways = {
     "random weights": {},
     "fine-tuned": {"pretrained": file},
@@ -41,7 +42,7 @@ for n in (10, 30, 90):
     for name, parameters in ways.items():
         for seed in (0, 1):
             train = np.random.default_rng(seed).choice(pool, n, replace=False)
-            model = SiteNetRegressor(max_epochs=10, random_state=seed, **parameters).fit(oxides[train], gaps[train])
+            model = SiteNetRegressor(max_epochs=8, random_state=seed, **parameters).fit(oxides[train], gaps[train])
             error = mean_absolute_error(gaps[test], model.predict(oxides[test]))
             rows.append({"oxides": n, "from": name, "MAE (eV)": error})
 errors = pd.DataFrame(rows).pivot_table("MAE (eV)", "oxides", "from")[list(ways)]

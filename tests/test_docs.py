@@ -1,9 +1,13 @@
 """Documentation agrees with the code."""
 
+import importlib
+import importlib.util
 import inspect
 import re
 import runpy
+import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -35,6 +39,22 @@ DOCUMENTED = [
 ]
 
 
+INTERNAL = {
+    "__main__": "entry point",
+    "architecture": "parameters of the estimators, documented there",
+    "checkpoint": "reached through checkpoint_dir=",
+    "cli": "documented by sitenet --help",
+    "kernels": "inner loops of the attention blocks",
+    "memory": "works by itself",
+    "model_file": "behind save_model and load_model",
+    "studies": "behind tune",
+    "tiles": "inner loops of the attention blocks",
+    "trials": "behind tune",
+    "usable": "checks behind fit and predict",
+}
+"""Modules that the API reference leaves out, and why; those that begin with an underscore are left out too."""
+
+
 NAMES = {"INTERACTION_FEATURES": INTERACTION_FEATURES, "SITE_FEATURES": SITE_FEATURES, "torch": torch}
 
 
@@ -62,8 +82,9 @@ def test_documented_defaults_are_those_of_the_signature(thing):
 def test_python_blocks_run(monkeypatch, tmp_path, structures, band_gaps, page):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets, "load_dielectric", lambda **_: (structures, band_gaps))
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        exec(compile(block, page.name, "exec"), {})  # noqa: S102
+    namespace = {}
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        exec(compile(block, page.name, "exec"), namespace)  # noqa: S102
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
@@ -71,6 +92,81 @@ def test_examples_run(example):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("agg")
     runpy.run_path(str(example))
+
+
+def names_of_reference():
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    for module, entries in re.findall(r"currentmodule:: (\S+)\n(.*?)\n```", text, re.DOTALL):
+        yield from ((module, name) for name in re.findall(r"^ {3}(\w+)$", entries, re.MULTILINE))
+
+
+def public_modules():
+    stems = {path.stem for path in (ROOT / "sitenet_sklearn").glob("*.py")}
+    assert set(INTERNAL) <= stems
+    return sorted(name for name in stems - set(INTERNAL) if not name.startswith("_"))
+
+
+@pytest.mark.parametrize("name", public_modules())
+def test_public_names_are_in_the_reference(name):
+    if name == "search":
+        pytest.importorskip("optuna_integration")
+    module = importlib.import_module(f"sitenet_sklearn.{name}")
+    kinds = (inspect.isclass, inspect.isfunction)
+    public = {
+        (f"sitenet_sklearn{'' if key in sitenet_sklearn.__all__ else f'.{name}'}", key)
+        for key, thing in vars(module).items()
+        if any(is_kind(thing) for is_kind in kinds)
+        and thing.__module__ == module.__name__
+        and not key.startswith("_")
+        and thing.__doc__
+    }
+    assert public <= set(names_of_reference())
+
+
+def test_reference_has_no_name_twice_and_none_that_is_not_there():
+    names = list(names_of_reference())
+    assert len(set(names)) == len(names)
+    assert {name for module, name in names if module == "sitenet_sklearn"} == set(sitenet_sklearn.__all__)
+    for module, name in names:
+        assert (ROOT / "sitenet_sklearn" / f"{module.partition('.')[2] or '__init__'}.py").is_file()
+        if module != "sitenet_sklearn.search":
+            assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
+
+
+def test_reference_lists_the_internal_modules():
+    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(INTERNAL) - {"__main__"}
+
+
+def test_every_page_is_in_a_table_of_contents():
+    pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
+    listed = set()
+    for page in ("index", "guide", "more"):
+        tree = re.search(
+            r"```{toctree}\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL
+        )
+        listed |= {line for line in tree[1].splitlines() if line and not line.startswith(":")}
+    assert listed == pages - {"index"} | {"gallery/index"}
+
+
+@pytest.mark.slow
+def test_site_builds_without_warnings(tmp_path):
+    for name in ("sphinx", "pydata_sphinx_theme", "sphinx_gallery", "numpydoc", "myst_parser", "optuna_integration"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"needs {name}")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build", "api", "gallery"))
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    options = ["-W", "--keep-going", "-n", "-q", "-D", "plot_gallery=0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", *options, tmp_path / "docs", tmp_path / "site"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "index.html").is_file()
 
 
 def test_ci_runs_the_test_command_of_the_readme():

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
+from numpydoc import xref
 from sphinx.domains.python import PyXRefRole
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,13 +28,14 @@ templates_path = ["_templates"]
 default_role = "documented"
 nitpicky = True
 suppress_warnings = ["config.cache"]  # functions in this file
-nitpick_ignore_regex = [(".*", r"(python|numpy)[:.].*")]  # types of other packages in tables of parameters
 
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = True
 numpydoc_xref_ignore = "all"
+xref.DEFAULT_LINKS.clear()  # types of other packages stay text: their sites are not looked up
 
 myst_heading_anchors = 3
 
@@ -63,7 +65,7 @@ html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "show_toc_level": 2,
 }
 html_sidebars = {"index": [], "installation": [], "gallery/index": [], "changelog": []}
@@ -108,7 +110,8 @@ autosummary_context = {"own_members": own_members}
 
 def documented(name, rawtext, text, lineno, inliner, options=None, content=()):  # noqa: ARG001, PLR0917
     """Role of text in single backticks: a link to what the API reference has, code otherwise."""
-    head, _, member = text.partition(".")
+    path = text.removesuffix("()")
+    head, _, member = (path.rpartition(".")[2] if path in NAMES.values() else path).partition(".")
     if head in NAMES and (not member or member in [own for _, own in own_members(NAMES[head])]):
         target = f"{NAMES[head]}.{member}".rstrip(".")
         return PyXRefRole()("py:obj", rawtext, f"{text} <{target}>", lineno, inliner, options or {}, list(content))

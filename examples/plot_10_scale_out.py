@@ -66,5 +66,3 @@ ax.set_title(f"largest difference of both ways {np.abs(of_store - of_generator).
 #         scores = cross_val_score(model, crystals, y, n_jobs=5)
 #
 # ``sitenet_sklearn.workers.launch_workers`` starts one process for every GPU.
-parallel = SupercellFeaturizer(max_atoms=50, n_jobs=2).transform(structures[:100])
-parallel

@@ -43,6 +43,7 @@ sphinx_gallery_conf = {
     "examples_dirs": str(ROOT / "examples"),
     "gallery_dirs": "gallery",
     "filename_pattern": "plot_",
+    "ignore_pattern": "reproduce_paper",  # a program with arguments
     "within_subsection_order": "FileNameSortKey",
     "backreferences_dir": "gallery/backreferences",
     "doc_module": ("sitenet_sklearn",),

@@ -44,13 +44,18 @@ INTERNAL = {
     "architecture": "parameters of the estimators, documented there",
     "checkpoint": "reached through checkpoint_dir=",
     "cli": "documented by sitenet --help",
+    "cli_analysis": "documented by sitenet --help",
+    "cli_options": "documented by sitenet --help",
+    "cli_training": "documented by sitenet --help",
     "kernels": "inner loops of the attention blocks",
     "memory": "works by itself",
     "model_file": "behind save_model and load_model",
+    "pipelines": "behind the command line",
     "studies": "behind tune",
     "tiles": "inner loops of the attention blocks",
     "trials": "behind tune",
     "usable": "checks behind fit and predict",
+    "whole_files": "how files are written",
 }
 """Modules that the API reference leaves out, and why; those that begin with an underscore are left out too."""
 

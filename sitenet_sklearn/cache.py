@@ -16,6 +16,9 @@ from .structures import CrystalError, as_structure
 WAIT = 60.0
 """Seconds to wait for another process that writes."""
 
+_DIGEST = hashlib.sha256().digest_size
+_OF_THE_DISK = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+
 
 class CrystalCache:
     """Records of crystals by content, in one SQLite file.
@@ -32,6 +35,8 @@ class CrystalCache:
 
     Raises
     ------
+    OSError
+        If the file cannot be read or written, for instance on a full disk.
     RuntimeError
         If the file is no cache or damaged.
     """
@@ -52,7 +57,7 @@ class CrystalCache:
         Returns
         -------
         list of (Crystal or None)
-            None where a record is missing.
+            None where a record is missing or damaged.
         """
         rows = [self._run("SELECT record FROM crystals WHERE key = ?", (self.key(item),)) for item in items]
         return [_decode(row[0][0]) if row else None for row in rows]
@@ -60,7 +65,7 @@ class CrystalCache:
     def put(self, items, records):
         """Remember the records of crystals, all of them or none."""
         rows = [(self.key(item), _encode(record)) for item, record in zip(items, records, strict=True)]
-        self._run("INSERT OR IGNORE INTO crystals VALUES (?, ?)", rows, many=True)
+        self._run("INSERT OR REPLACE INTO crystals VALUES (?, ?)", rows, many=True)
 
     def key(self, item):
         """Hash of a crystal and the parameters: bytes."""
@@ -72,6 +77,8 @@ class CrystalCache:
                 cursor = connection.executemany(statement, values) if many else connection.execute(statement, values)
                 return cursor.fetchall()
         except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
+                raise OSError(f"the cache {self.path} cannot be read or written: {error}") from error
             raise RuntimeError(f"{self.path} is no usable cache of crystals ({error}): remove it") from error
 
 
@@ -123,9 +130,14 @@ def _encode(crystal):
     buffer = io.BytesIO()
     for array in crystal:
         np.lib.format.write_array(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
+    content = buffer.getvalue()
+    return hashlib.sha256(content).digest() + content
 
 
 def _decode(record):
-    buffer = io.BytesIO(record)
+    """Read what `_encode` wrote; None for anything else."""
+    expected, content = record[:_DIGEST], record[_DIGEST:]
+    if hashlib.sha256(content).digest() != expected:
+        return None
+    buffer = io.BytesIO(content)
     return Crystal(*(np.lib.format.read_array(buffer, allow_pickle=False) for _ in Crystal._fields))

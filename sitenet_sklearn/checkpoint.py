@@ -10,6 +10,7 @@ from skorch.history import History
 
 from ._data_parallel import is_first_process
 from .fine_tuning import read_pretrained
+from .whole_file import write_whole_file
 
 _EARLY_STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
 _NO_MATTER = ("checkpoint_dir", "callbacks", "compile", "device", "pretrained", "verbose")
@@ -22,7 +23,7 @@ class TrainingCheckpoint(Callback):
     Parameters
     ----------
     path : Path
-        File; written under another name and renamed.
+        File, always whole.
     seed : int
         What the random numbers of this training follow from.
     """
@@ -72,9 +73,9 @@ class TrainingCheckpoint(Callback):
             "order": net.order_.get_state(),
             "random": torch.get_rng_state(),
         }
-        temporary = self.path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(self.path)
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_whole_file(self.path, content.getvalue())
 
     def on_train_end(self, net, **kwargs):  # noqa: ARG002
         """Remove the file, unless training was interrupted."""

@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 from .model_file import build_network, read_model
 from .network import SiteNet
 
+_WITH_A_NETWORK = ("SiteNetRegressor", "SiteNetClassifier")
 HEAD = ("output", "target")
 """Beginnings of the names of parameters and buffers that belong to one target."""
 
@@ -38,13 +39,7 @@ def read_pretrained(source):
         If it holds no network, or several.
     """
     if isinstance(source, str | os.PathLike):
-        header, tensors = read_model(source)
-        node = header["model"]
-        node = node["steps"][-1][1] if node["class"] == "Pipeline" else node
-        if "network" not in node:
-            raise TypeError(f"{source} holds a {node['class']}, and fine-tuning begins from one fitted network")
-        weights = {name.removeprefix(node["prefix"]): tensor for name, tensor in tensors.items()}
-        return build_network(node["network"], weights), tuple(node["site_features"])
+        return _read_file(source)
     while isinstance(source, FrozenEstimator | Pipeline):
         source = source.estimator if isinstance(source, FrozenEstimator) else source.steps[-1][1]
     network = getattr(getattr(source, "net_", None), "module_", None)
@@ -56,6 +51,19 @@ def read_pretrained(source):
             "or as the path of a file of save_model"
         )
     raise TypeError(f"pretrained must be a path or an estimator with one fitted network, got {type(source).__name__}")
+
+
+def _read_file(path):
+    header, tensors = read_model(path)
+    try:
+        node = header["model"]
+        node = node["steps"][-1][1] if node["class"] == "Pipeline" else node
+        if node["class"] not in _WITH_A_NETWORK:
+            raise TypeError(f"{path} holds a {node['class']}, and fine-tuning begins from one fitted network")
+        weights = {name.removeprefix(node["prefix"]): tensor for name, tensor in tensors.items()}
+        return build_network(node["network"], weights), tuple(node["site_features"])
+    except (ArithmeticError, AttributeError, LookupError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} cannot be loaded: {error!s:.500}") from error
 
 
 def continue_from(source, names, *, new_head, n_targets, **options):

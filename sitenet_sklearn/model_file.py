@@ -6,14 +6,13 @@ over all of it and over the tensors. Whatever the file says, reading it builds n
 
 import hashlib
 import json
-import os
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from .network import SiteNet
+from .whole_file import write_whole_file
 
 FORMAT = 2
 """Number of the file format; files of all earlier ones can be read."""
@@ -33,14 +32,8 @@ def write_model(path, header, tensors):
     tensors : dict of str to Tensor
         On the CPU.
     """
-    text, path = json.dumps({"format": FORMAT} | header), Path(path)
-    content = save(tensors, {"sitenet_sklearn": text, "checksum": checksum(text, tensors)})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = json.dumps({"format": FORMAT} | header)
+    write_whole_file(path, save(tensors, {"sitenet_sklearn": text, "checksum": checksum(text, tensors)}))
 
 
 def read_model(path):
@@ -69,13 +62,14 @@ def read_model(path):
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
         text, expected = metadata["sitenet_sklearn"], metadata["checksum"]
-    except (SafetensorError, KeyError) as error:
+        whole = expected == checksum(text, tensors)
+    except (SafetensorError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no model saved by save_model, or was cut off ({error})") from error
-    if expected != checksum(text, tensors):
+    if not whole:
         raise ValueError(f"{path} was altered: its checksum does not match")
     try:
         return _upgraded(json.loads(text)), tensors
-    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} cannot be loaded: {error}") from error
 
 

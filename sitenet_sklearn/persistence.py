@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseSiteNet
 from .classifier import SiteNetClassifier
+from .elements import elemental_table
 from .ensemble import SiteNetEnsemble
 from .featurizer import SupercellFeaturizer
 from .model_file import build_network, read_model, write_model
@@ -27,6 +28,7 @@ _LOCAL = {
     "pretrained": None,
     "device": "auto",
     "compile": False,
+    "n_jobs": None,
 }
 """Parameters that belong to a machine or hold code, and what they are in a file."""
 _HISTORY = ("epoch", "train_loss", "valid_loss", "dur")
@@ -38,8 +40,8 @@ def save_model(model, path):
     Parameters
     ----------
     model : SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble or Pipeline
-        What to save. The parameters `cache`, `checkpoint_dir`, `callbacks`, `pretrained`, `device` and `compile` are
-        not saved.
+        What to save. The parameters `cache`, `checkpoint_dir`, `callbacks`, `pretrained`, `device`, `compile` and
+        `n_jobs` are not saved.
     path : str or path-like
         File to write, by custom with the suffix ``.safetensors``. It is written under another name and renamed, so
         that an interruption leaves no half of a file.
@@ -99,9 +101,9 @@ def load_model(path, *, device="auto"):
     """
     header, tensors = read_model(path)
     try:
-        return _build(header["model"], tensors, device)
-    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} cannot be loaded: {error}") from error
+        return _build(header["model"], dict(tensors), device)
+    except Exception as error:  # whatever a header that says what cannot be makes others raise
+        raise ValueError(f"{path} cannot be loaded: {error!s:.500}") from error
 
 
 def _describe(model, tensors, *, fitted=True):
@@ -156,7 +158,7 @@ def _plain(name, value):
 
 
 def _build(node, tensors, device):
-    """Turn a node of JSON into the estimator it describes, fitted if it was."""
+    """Turn a node of JSON into the estimator it describes, fitted if it was; its tensors are taken out of those given."""
     cls = _CLASSES.get(node["class"])
     if cls is None:
         raise ValueError(f"unknown class {node['class']!r}, known are {_known()}")
@@ -182,14 +184,30 @@ def _build(node, tensors, device):
 
 
 def _adopt_network(estimator, node, tensors):
-    own = {
-        name.removeprefix(node["prefix"]): tensor for name, tensor in tensors.items() if name.startswith(node["prefix"])
-    }
-    network = build_network(node["network"], own)
+    prefix, site_features = node["prefix"], tuple(node["site_features"])
+    own = {name: tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
+    network = build_network(node["network"], {name.removeprefix(prefix): tensor for name, tensor in own.items()})
+    elemental_table(tuple(name for name in site_features if name != "OxidationState"))
+    if len(site_features) != network.config["n_site_features"]:
+        raise ValueError(f"{len(site_features)} site features are named, the network has other ones")
     if isinstance(estimator, SiteNetClassifier):
-        estimator.classes_ = np.array(node["classes"])
-    estimator._adopt(network, node["site_features"], network.interaction_features)  # noqa: SLF001
-    estimator.history_.extend(node["history"])
+        estimator.classes_ = _classes(node["classes"], network)
+    estimator._adopt(network, site_features, network.interaction_features)  # noqa: SLF001
+    estimator.history_.extend(_history(node["history"]))
+
+
+def _classes(labels, network):
+    classes = np.array(labels)
+    if classes.ndim != 1 or classes.dtype.kind not in "biufU" or len(set(labels)) != network.n_targets:
+        raise ValueError("classes are not as many distinct labels as the network has outputs")
+    return classes
+
+
+def _history(rows):
+    known = [{name: row[name] for name in _HISTORY if name in row} for row in rows]
+    if not all(isinstance(value, Real) for row in known for value in row.values()):
+        raise ValueError("the history holds what is no number")
+    return known
 
 
 def _known():

@@ -3,7 +3,8 @@
 import numpy as np
 
 from .crystal import INTERACTION_FEATURES, SITE_FEATURES, Crystal, make_crystal
-from .store import StoreError, read_store, write_store
+from .store import read_store, write_store
+from .stored_crystals import check_layout, check_values
 
 _SITE_FIELDS = ("atomic_numbers", "site_features", "multiplicity")
 _PAIR_FIELDS = ("pair_site", "pair_neighbor", "pair_distance", "pair_count")
@@ -220,7 +221,7 @@ class RaggedCrystals:
         path : path-like
             The folder.
         verify : bool, default=True
-            Whether to read every byte once and compare checksums.
+            Whether to read every byte once, compare checksums, and look whether the numbers can be those of crystals.
 
         Returns
         -------
@@ -234,8 +235,9 @@ class RaggedCrystals:
             If the folder holds something else, or a file is missing or altered.
         """
         arrays, metadata = read_store(path, verify=verify)
-        if set(arrays) != {*Crystal._fields, "site_sizes", "pair_sizes"}:
-            raise StoreError(f"{path} does not hold the fields of crystals, got {sorted(arrays)}")
+        check_layout(path, arrays, metadata)
+        if verify:
+            check_values(path, arrays)
         offsets = [_offsets(arrays.pop(name)) for name in ("site_sizes", "pair_sizes")]
         return cls(arrays, *offsets, **metadata)
 

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from .cache import fingerprint
 from .ragged import RaggedCrystals
-from .store import concatenate_stores
+from .store import StoreError, concatenate_stores
 
 
 def featurize_to_store(featurizer, X, path, *, chunk_size=1024):
@@ -38,7 +38,9 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024):
     Raises
     ------
     FileExistsError
-        If the folder exists.
+        If the folder exists, or another process on the same work has just finished it.
+    OSError
+        If it cannot be written, for instance on a full disk; finished chunks are kept.
     FeaturizationError
         If crystals fail and `on_error` is "raise"; their index counts from the first crystal.
     """
@@ -46,6 +48,20 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024):
     if path.exists():
         raise FileExistsError(f"{path} exists: open it with RaggedCrystals.open, or remove it")
     partial = path.with_name(f"{path.name}.partial")
+    try:
+        folders, failures = _featurize_chunks(featurizer, X, partial, chunk_size)
+        featurizer.report(failures)
+        concatenate_stores(path, folders)
+    except (StoreError, FileNotFoundError) as error:
+        if not path.exists():
+            raise
+        raise FileExistsError(f"{path} was made by another process meanwhile: open it, or remove it") from error
+    shutil.rmtree(partial, ignore_errors=True)
+    return RaggedCrystals.open(path)
+
+
+def _featurize_chunks(featurizer, X, partial, chunk_size):
+    """Featurize the chunks that are not there yet; return the folders of all, and the crystals that failed."""
     parameters = featurizer.record_parameters() | {"on_error": featurizer.on_error}
     folders, failures, crystals, start = [], [], iter(X), 0
     with tqdm(desc="featurize", unit="crystal", disable=not featurizer.verbose) as bar:
@@ -61,10 +77,7 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024):
             bar.update(len(chunk))
     if not folders:
         raise ValueError("at least one crystal is expected, got none")
-    featurizer.report(failures)
-    concatenate_stores(path, [RaggedCrystals.open(folder).stored() for folder in folders])
-    shutil.rmtree(partial)
-    return RaggedCrystals.open(path)
+    return folders, failures
 
 
 def predict_in_chunks(model, X, *, method="predict", chunk_size=1024, verbose=0):

@@ -1,16 +1,20 @@
 """Crystals as users have them: Structures, files, dicts, ASE Atoms; and why some cannot be featurized."""
 
+import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pymatgen.core import IStructure, Structure
+from pymatgen.core import IStructure, Lattice, PeriodicSite, Structure
 
 from .elements import MAX_ATOMIC_NUMBER
 
 MAX_SITES = 1000
 """Largest primitive cell, and the largest cell given that is searched for a smaller one: memory grows as its square."""
+
+_SPECIES_KEYS = ("element", "oxidation_state", "occu")
 
 
 @dataclass(frozen=True)
@@ -143,12 +147,33 @@ def as_structure(item):
 
 def _read(item):
     if isinstance(item, dict):
-        return Structure.from_dict(item)
+        return _from_dict(item)
     if _is_atoms(item):
         from pymatgen.io.ase import AseAtomsAdaptor
 
         return AseAtomsAdaptor.get_structure(item)
+    if found := re.search(r"\.(json|mson|ya?ml)", Path(item).name.lower()):
+        return _from_dict(_read_dict(item, found[1]))
     return Structure.from_file(item)
+
+
+def _read_dict(path, kind):
+    from monty.io import zopen
+    from ruamel.yaml import YAML
+
+    with zopen(path, mode="rt", encoding="utf-8") as file:
+        return YAML(typ="safe").load(file) if kind.startswith("y") else json.load(file)
+
+
+def _from_dict(values):
+    """Read lattice, species and positions alone: pymatgen imports and runs what properties of sites name."""
+    lattice = Lattice.from_dict(values["lattice"])
+    sites = [
+        {"species": [{key: entry[key] for key in _SPECIES_KEYS if key in entry} for entry in site["species"]]}
+        | {"abc": site["abc"]}
+        for site in values["sites"]
+    ]
+    return Structure.from_sites([PeriodicSite.from_dict(site, lattice) for site in sites])
 
 
 def usable_species(structure):

@@ -42,9 +42,24 @@ def test_nothing_is_overwritten_or_left_behind(featurized, store):
 
 
 def test_failed_write_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="could not broadcast"):
-        concatenate_stores(tmp_path / "a", [({"x": np.zeros((2, 3))}, {}), ({"x": np.zeros((2, 4))}, {})])
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_store(tmp_path / "a", {"x": np.zeros((2, 3))}, {"k": object()})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stores_that_do_not_fit_are_not_joined(tmp_path):
+    write_store(tmp_path / "a", {"x": np.zeros((2, 3))}, {})
+    write_store(tmp_path / "b", {"x": np.zeros((2, 4))}, {})
+    with pytest.raises(StoreError, match="b holds other arrays or metadata than .*a"):
+        concatenate_stores(tmp_path / "c", [tmp_path / "a", tmp_path / "b"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_files_are_those_of_numpy(tmp_path):
+    for values in (np.arange(6.0, dtype=np.float32).reshape(2, 3), np.zeros((0, 3), np.int16)):
+        np.save(tmp_path / "x.npy", values)
+        write_store(tmp_path / str(len(values)), {"x": values}, {})
+        assert (tmp_path / str(len(values)) / "x.npy").read_bytes() == (tmp_path / "x.npy").read_bytes()
 
 
 def test_empty_arrays_are_kept(tmp_path):

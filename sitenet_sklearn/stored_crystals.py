@@ -1,0 +1,100 @@
+"""Whether arrays that were read from a folder are crystals: anybody may have written them."""
+
+from numbers import Integral
+
+import numpy as np
+
+from .crystal import PAIR_FEATURES, Crystal
+from .elements import MAX_ATOMIC_NUMBER, elemental_property_names
+from .store import StoreError
+
+_SIZES = ("site_sizes", "pair_sizes")
+_SITE_FIELDS = ("atomic_numbers", "site_features", "multiplicity")
+_REAL = ("site_features", "pair_distance")
+_NAMES = ("site_feature_names", "interaction_feature_names")
+_BLOCK = 2**20
+
+
+def check_layout(path, arrays, metadata):
+    """Raise a StoreError unless arrays and metadata fit together as those of crystals do.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder, for messages.
+    arrays : dict of str to ndarray
+        As `read_store` gives them.
+    metadata : dict
+        The same.
+    """
+    fields = {*Crystal._fields, *_SIZES}
+    if set(arrays) != fields:
+        raise StoreError(f"{path} does not hold the fields of crystals, got {sorted(arrays)}")
+    for name, array in arrays.items():
+        if array.ndim != 1 + (name == "site_features") or array.dtype.kind not in ("f" if name in _REAL else "iu"):
+            raise StoreError(f"{path}: {name} has shape {array.shape} and type {array.dtype}, which crystals have not")
+    sizes = {name: arrays[name] for name in _SIZES}
+    if len({len(array) for array in sizes.values()}) > 1 or any((array < 0).any() for array in sizes.values()):
+        raise StoreError(f"{path}: the sizes of crystals contradict each other")
+    for name in fields - set(_SIZES):
+        expected = sum(sizes[_SIZES[name not in _SITE_FIELDS]].tolist())
+        if len(arrays[name]) != expected:
+            raise StoreError(f"{path}: {name} has {len(arrays[name])} entries, its crystals have {expected}")
+    _check_metadata(path, metadata, arrays["site_features"].shape[1])
+
+
+def _check_metadata(path, metadata, width):
+    known = {_NAMES[0]: {*elemental_property_names(), "OxidationState"}, _NAMES[1]: set(PAIR_FEATURES)}
+    for name, words in known.items():
+        found = metadata.get(name)
+        if not isinstance(found, list) or not all(isinstance(word, str) and word in words for word in found):
+            raise StoreError(f"{path}: {name} names no known features")
+    if len(metadata[_NAMES[0]]) != width or not metadata[_NAMES[1]]:
+        raise StoreError(f"{path}: there are not as many features as names")
+    max_atoms = metadata.get("max_atoms")
+    if set(metadata) != {*_NAMES, "max_atoms"} or not (max_atoms is None or isinstance(max_atoms, Integral)):
+        raise StoreError(f"{path}: the metadata is not that of crystals")
+
+
+def check_values(path, arrays):
+    """Raise a StoreError unless numbers are finite, counts positive, and pairs lead to sites of their own crystal.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder, for messages.
+    arrays : dict of str to ndarray
+        With a layout that is as it should be.
+    """
+    site_ends, pair_ends = (np.cumsum(arrays[name], dtype=np.int64) for name in _SIZES)
+    start = sites = pairs = 0
+    while start < len(pair_ends):
+        stop = max(start + 1, int(np.searchsorted(pair_ends, pairs + _BLOCK, side="right")))
+        site_part, pair_part = slice(sites, int(site_ends[stop - 1])), slice(pairs, int(pair_ends[stop - 1]))
+        part = {
+            name: np.asarray(arrays[name][site_part if name in _SITE_FIELDS else pair_part]) for name in Crystal._fields
+        }
+        if not _is_sound(Crystal(**part), *(arrays[name][start:stop] for name in _SIZES)):
+            raise StoreError(f"{path} holds numbers that no crystal has, among crystals {start} to {stop - 1}")
+        start, sites, pairs = stop, site_part.stop, pair_part.stop
+
+
+def _is_sound(crystal, site_sizes, pair_sizes):
+    """Whether some crystals one after the other can be used."""
+    if not np.array_equal(site_sizes > 0, pair_sizes > 0):
+        return False
+    sizes = np.repeat(site_sizes, pair_sizes)
+    first = np.append(True, np.diff(np.repeat(np.arange(len(pair_sizes)), pair_sizes)) > 0)[: len(sizes)]
+    last = np.append(first[1:], True)[: len(sizes)]
+    steps = np.diff(crystal.pair_site, prepend=0)
+    return bool(
+        ((crystal.atomic_numbers >= 1) & (crystal.atomic_numbers <= MAX_ATOMIC_NUMBER)).all()
+        and np.isfinite(crystal.site_features).all()
+        and (crystal.multiplicity >= 1).all()
+        and (crystal.pair_count >= 1).all()
+        and (np.isfinite(crystal.pair_distance) & (crystal.pair_distance >= 0)).all()
+        and ((crystal.pair_neighbor >= 0) & (crystal.pair_neighbor < sizes)).all()
+        and (crystal.pair_site[first] == 0).all()
+        and (crystal.pair_site[last] == sizes[last] - 1).all()
+        and np.isin(steps[~first], (0, 1)).all()
+    )

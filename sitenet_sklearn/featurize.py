@@ -151,6 +151,8 @@ def find_geometry(structure, parameters):
     )
     kinds = np.unique(np.column_stack(sites[1:]), axis=0, return_inverse=True)[1].ravel()
     cell = find_primitive(structure.lattice.matrix, structure.cart_coords, kinds, parameters["symprec"])
+    if (shortest := np.linalg.norm(cell.lattice[0])) < MIN_DISTANCE:
+        raise CrystalError(f"a site is {shortest:.3g} angstrom from its own image, {MIN_DISTANCE} are expected")
     weights = (np.cbrt(sites.atomic_numbers) * np.exp(sites.oxidation_states / 10))[cell.origin]
     return sites, cell, canonical_supercell(cell, weights, parameters["max_atoms"], parameters["shape"])
 

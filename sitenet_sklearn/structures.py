@@ -14,6 +14,9 @@ from .elements import MAX_ATOMIC_NUMBER
 MAX_SITES = 1000
 """Largest primitive cell, and the largest cell given that is searched for a smaller one: memory grows as its square."""
 
+MAX_LENGTH = 1e7
+"""Largest number in a lattice (angstrom) or in fractional coordinates: beyond it positions have no meaning."""
+
 _SPECIES_KEYS = ("element", "oxidation_state", "occu")
 
 
@@ -199,16 +202,22 @@ def usable_species(structure):
         raise CrystalError("the structure is disordered (partial occupancies): choose ordered approximants first")
     if len(structure) > MAX_SITES:
         raise CrystalError(f"the cell has {len(structure)} sites, at most {MAX_SITES} are expected")
-    lattice = structure.lattice.matrix
-    if not np.isfinite(lattice).all() or not np.isfinite(structure.frac_coords).all():
-        raise CrystalError("lattice or coordinates are not finite")
-    if abs(np.linalg.det(lattice)) < 1e-3:
-        raise CrystalError(f"the cell has no volume ({structure.volume:.3g} cubic angstrom)")
+    _check_numbers(structure)
     species = [site.specie for site in structure]
     for specie in species:
         if not 1 <= getattr(specie, "Z", 0) <= MAX_ATOMIC_NUMBER:
             raise CrystalError(f"species {specie} is no chemical element")
     return species
+
+
+def _check_numbers(structure):
+    lattice = structure.lattice.matrix
+    if not np.isfinite(lattice).all() or not np.isfinite(structure.frac_coords).all():
+        raise CrystalError("lattice or coordinates are not finite")
+    if max(np.abs(lattice).max(), np.abs(structure.frac_coords).max()) > MAX_LENGTH:
+        raise CrystalError(f"lattice or coordinates exceed {MAX_LENGTH:g}")
+    if abs(np.linalg.det(lattice)) < 1e-3:
+        raise CrystalError(f"the cell has no volume ({structure.volume:.3g} cubic angstrom)")
 
 
 def formula_of(item):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .lattice import short_vectors
+from .lattice import refuse_elongated, short_vectors
 
 TIE = 1e-6
 """Relative difference below which two scores count as equal."""
@@ -20,6 +20,9 @@ IDENTITY = np.eye(3, dtype=int)[None]
 
 _PAIR_SIGNS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
 """Signs of (ab, ac, bc) in the squared lengths of the four body diagonals."""
+MAX_TRIPLES = 200_000_000
+"""Most triples of vectors that one search looks at, some ten times as many as ordinary crystals need for 500 atoms."""
+
 _CHUNK = 2**22
 
 
@@ -169,6 +172,8 @@ def _good_triples(basis, max_index, shape, threshold):
     layers = 1 / (np.linalg.inv(basis) ** 2).sum(axis=0).min()  # some vector must reach the next of the farthest layers
     third = np.maximum(squares, layers * (1 - TIE))
     firsts, seconds = np.nonzero(compatible & shape.short_pair(squares[:, None], squares, third, threshold * (1 - TIE)))
+    if len(firsts) * len(vectors) > MAX_TRIPLES:
+        refuse_elongated(basis)
     found = []
     for chunk in range(0, len(firsts), step := max(1, _CHUNK // max(1, len(vectors)))):
         i, j = firsts[chunk : chunk + step], seconds[chunk : chunk + step]

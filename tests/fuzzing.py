@@ -16,7 +16,8 @@ from unittest import mock
 
 import numpy as np
 import torch
-from pymatgen.core import DummySpecies, Element, IStructure, Lattice, Species, Structure
+from pymatgen.core import IStructure, Lattice, Structure
+from random_crystals import random_structure
 from safetensors.torch import load, save
 from sklearn.pipeline import Pipeline, make_pipeline
 
@@ -60,58 +61,6 @@ def make_material(folder):
     return Material(folder, structures, pipeline, model, folder / "store", crystals)
 
 
-def random_lattice(rng):
-    """Ordinary, skewed, flat, elongated, huge, tiny, left-handed or impossible basis vectors."""
-    matrix = Lattice.from_parameters(*rng.uniform(2, 12, 3), *rng.uniform(65, 115, 3)).matrix.copy()
-    kind = rng.integers(10)
-    if kind == 1:
-        for _ in range(rng.integers(1, 8)):
-            i, j = rng.choice(3, 2, replace=False)
-            matrix[i] += rng.integers(-30, 31) * matrix[j]
-    elif kind == 2:
-        matrix[2] = matrix[:2].T @ rng.normal(size=2) + 10.0 ** -rng.uniform(0, 12) * matrix[2]
-    elif kind in (3, 4, 5):
-        matrix[: rng.integers(1, 4)] *= 10.0 ** rng.uniform(-9, 9)
-    elif kind == 6:
-        matrix *= -1
-    elif kind == 7:
-        matrix[rng.integers(3), rng.integers(3)] = rng.choice([np.nan, np.inf, 0, 1e300])
-    elif kind == 8:
-        matrix = np.eye(3) * rng.uniform(2, 12) + 10.0 ** -rng.uniform(2, 15) * rng.normal(size=(3, 3))
-    return matrix
-
-
-def random_species(rng):
-    """An element, an ion, deuterium, what is no element, or a mixture."""
-    element = Element.from_Z(int(rng.integers(1, 119)))
-    choices = [
-        lambda: element,
-        lambda: Species(element.symbol, rng.choice([-4, -2, 0, 1, 2.5, 7, 1e6])),
-        lambda: Element(rng.choice(["D", "T"])),
-        lambda: DummySpecies("X", 1),
-        lambda: {element: rng.uniform(1e-6, 1)},
-        lambda: {element: 0.5, Element("Fe"): 0.5},
-    ]
-    return choices[rng.choice(6, p=[0.6, 0.2, 0.1, 0.02, 0.04, 0.04])]()
-
-
-def random_structure(rng):
-    """1 to 60 sites at random, on a grid, together or nowhere."""
-    n, kinds = int(rng.integers(1, 61)), [random_species(rng) for _ in range(rng.integers(1, 4))]
-    positions = rng.random((n, 3))
-    kind = rng.integers(8)
-    if kind in (0, 1, 2):
-        grid = int(rng.choice([2, 3, 4]))
-        cells = rng.permutation(grid**3)[:n]
-        positions = np.stack(np.unravel_index(cells, (grid,) * 3), axis=1) / grid
-    elif kind == 3:
-        positions[rng.integers(n)] = positions[rng.integers(n)] + 10.0 ** -rng.uniform(1, 16)
-    elif kind == 4:
-        positions[rng.integers(n), rng.integers(3)] = rng.choice([np.nan, np.inf, 1e15, -1e300, 12345.678])
-    species = [kinds[k] for k in rng.integers(len(kinds), size=len(positions))]
-    return Structure(random_lattice(rng), species, positions)
-
-
 def featurize_beside_a_good_one(rng, material, item):
     """Featurize, together with a crystal that must not suffer, and predict."""
     featurizer = SupercellFeaturizer(
@@ -142,30 +91,44 @@ def try_structure(rng, material):
     return featurize_beside_a_good_one(rng, material, forms[rng.integers(len(forms))])
 
 
+def _flip(rng, data, _):
+    for k in rng.integers(0, len(data), rng.integers(1, 20)):
+        data[k] ^= 1 << int(rng.integers(8))
+    return data
+
+
+def _insert(rng, data, part):
+    words = [b"\x00", b"\xff" * 9, b"1e400 ", b"-", b"nan ", b"'", b"99999999999 ", b"\n\n", b"[" * 9]
+    return data[: part.start] + words[rng.integers(len(words))] + data[part.start :]
+
+
+def _shuffle_lines(rng, data, _):
+    lines = bytes(data).split(b"\n")
+    return b"\n".join(lines[k] for k in rng.permutation(len(lines)))
+
+
+def _change_digits(rng, data, _):
+    digits = [k for k, byte in enumerate(data) if chr(byte).isdigit()] or [0]
+    for k in rng.choice(digits, min(len(digits), rng.integers(1, 30))):
+        data[k : k + 1] = (b"9", b"0", b"-", b".", b"e", b"999")[rng.integers(6)]
+    return data
+
+
+DAMAGES = (
+    _flip,
+    _insert,
+    _shuffle_lines,
+    _change_digits,
+    lambda _, data, part: data[: part.stop],
+    lambda _, data, part: data[: part.start] + data[part.stop :],
+    lambda rng, data, part: data[: part.stop] + data[part] * int(rng.integers(1, 20)) + data[part.stop :],
+)
+
+
 def damage(rng, content):
     """Flip, cut, repeat, exchange or replace bytes of a file."""
-    data, kind = bytearray(content), rng.integers(7)
-    i, j = sorted(rng.integers(0, len(data) + 1, 2))
-    if kind == 0:
-        for k in rng.integers(0, len(data), rng.integers(1, 20)):
-            data[k] ^= 1 << int(rng.integers(8))
-    elif kind == 1:
-        data = data[:i]
-    elif kind == 2:
-        data = data[:j] + data[i:j] * int(rng.integers(1, 20)) + data[j:]
-    elif kind == 3:
-        data[i:j] = b""
-    elif kind == 4:
-        data[i:i] = rng.choice([b"\x00", b"\xff" * 9, b"1e400 ", b"-", b"nan ", b"'", b"99999999999 ", b"\n\n", b"[" * 9])
-    elif kind == 5:
-        lines = bytes(data).split(b"\n")
-        rng.shuffle(lines)
-        data = b"\n".join(lines)
-    else:
-        numbers = [k for k, byte in enumerate(data) if chr(byte).isdigit()] or [0]
-        for k in rng.choice(numbers, min(len(numbers), rng.integers(1, 30))):
-            data[k : k + 1] = rng.choice([b"9", b"0", b"-", b".", b"e", b"999"])
-    return bytes(data)
+    part = slice(*sorted(rng.integers(0, len(content) + 1, 2).tolist()))
+    return bytes(DAMAGES[rng.integers(len(DAMAGES))](rng, bytearray(content), part))
 
 
 def try_file(rng, material):
@@ -177,17 +140,23 @@ def try_file(rng, material):
     return featurize_beside_a_good_one(rng, material, path)
 
 
+def _nodes(tree):
+    """List all places of a tree of JSON, as (container, key)."""
+    for key in list(tree) if isinstance(tree, dict) else range(len(tree)):
+        yield tree, key
+        if isinstance(tree[key], dict | list):
+            yield from _nodes(tree[key])
+
+
+def _nest(rng, value):
+    for _ in range(int(rng.choice([10, 300]))):
+        value = [value] if rng.integers(2) else {"class": "Pipeline", "steps": [["a", value]]}
+    return value
+
+
 def _edit_tree(rng, tree):
     """Replace, remove or repeat something somewhere in a tree of JSON."""
-    nodes = []
-
-    def collect(node):
-        for key in node if isinstance(node, dict) else range(len(node)):
-            nodes.append((node, key))
-            if isinstance(node[key], dict | list):
-                collect(node[key])
-
-    collect(tree)
+    nodes = list(_nodes(tree))
     node, key = nodes[rng.integers(len(nodes))]
     kind = rng.integers(8)
     if kind == 0:
@@ -195,8 +164,7 @@ def _edit_tree(rng, tree):
     elif kind == 1 and isinstance(node, list):
         node.extend([node[key]] * int(rng.choice([1, 100])))
     elif kind == 2:
-        for _ in range(int(rng.choice([10, 300]))):
-            node[key] = [node[key]] if rng.integers(2) else {"class": "Pipeline", "steps": [["a", node[key]]]}
+        node[key] = _nest(rng, node[key])
     elif kind == 3:
         other, name = nodes[rng.integers(len(nodes))]
         node[key] = json.loads(json.dumps(other[name]))

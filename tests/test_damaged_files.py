@@ -4,8 +4,10 @@ import time
 
 import numpy as np
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from sitenet_sklearn import SupercellFeaturizer
+from sitenet_sklearn.structures import CrystalError
 
 
 def truncate(text, rng):
@@ -74,10 +76,21 @@ def test_damaged_files_harm_no_other(structures, tmp_path, n):
 
 
 def test_layer_in_endless_vacuum_is_refused_at_once(crystals):
-    from pymatgen.core import Lattice, Structure
-
     sheet = crystals["layer in vacuum"]
     endless = Structure(Lattice.hexagonal(3.18, 1e6), sheet.species, sheet.frac_coords)
     X, failures = SupercellFeaturizer(max_atoms=500, on_error="mask").transform_with_failures([endless, sheet])
     np.testing.assert_array_equal(X.valid, [False, True])
     assert "the primitive cell is too elongated" in failures[0].reason
+
+
+@pytest.mark.parametrize(
+    ("lattice", "reason"),
+    [
+        (Lattice.tetragonal(2.2, 40), "the primitive cell is too elongated to be searched"),
+        (Lattice.tetragonal(0.05, 10), r"a site is 0.05 angstrom from its own image, 0.1 are expected"),
+    ],
+)
+def test_cells_that_would_be_searched_for_minutes_are_refused(lattice, reason):
+    rod = Structure(lattice, ["Po"], [[0, 0, 0]])
+    with pytest.raises(CrystalError, match=reason):
+        SupercellFeaturizer(max_atoms=500, shape="compact").supercell(rod)

@@ -12,7 +12,18 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sitenet_sklearn"
 LAYERS = [
     {"_validation", "elements", "structures", "whole_file"},
     {"complexity", "lattice", "oxidation", "primitive", "sublattice", "supercell", "compression"},
-    {"cache", "crystal", "featurize", "featurizer", "filtering", "ragged", "store", "stored_crystals", "streaming", "usable"},
+    {
+        "cache",
+        "crystal",
+        "featurize",
+        "featurizer",
+        "filtering",
+        "ragged",
+        "store",
+        "stored_crystals",
+        "streaming",
+        "usable",
+    },
     {"batch", "segments", "tiles", "kernels", "layers", "losses", "attention", "network"},
     {
         "memory",

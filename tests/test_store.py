@@ -50,7 +50,7 @@ def test_failed_write_leaves_nothing(tmp_path):
 def test_stores_that_do_not_fit_are_not_joined(tmp_path):
     write_store(tmp_path / "a", {"x": np.zeros((2, 3))}, {})
     write_store(tmp_path / "b", {"x": np.zeros((2, 4))}, {})
-    with pytest.raises(StoreError, match="b holds other arrays or metadata than .*a"):
+    with pytest.raises(StoreError, match=r"b holds other arrays or metadata than .*a"):
         concatenate_stores(tmp_path / "c", [tmp_path / "a", tmp_path / "b"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 

@@ -1,7 +1,11 @@
+import gzip
+import json
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
-from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Structure
+from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Species, Structure
 
 from sitenet_sklearn.structures import (
     MAX_SITES,
@@ -110,6 +114,8 @@ def test_damaged_files_are_refused(tmp_path):
         (Structure(CUBE, [DummySpecies("X")], [[0, 0, 0]]), r"species X0\+ is no chemical element"),
         (Structure(Lattice([[1, 0, 0], [0, 1, 0], [1, 1, 1e-9]]), ["Po"], [[0, 0, 0]]), "the cell has no volume"),
         (Structure(CUBE, ["Po"], [[np.nan, 0, 0]]), "lattice or coordinates are not finite"),
+        (Structure(Lattice([[4, 0, 1e300], [0, 4, 0], [0, 0, 4]]), ["Po"], [[0, 0, 0]]), r"coordinates exceed 1e\+07"),
+        (Structure(CUBE, ["Po"], [[1e15, 0, 0]]), r"coordinates exceed 1e\+07"),
         (Structure(CUBE, [], []), "the structure has no sites"),
         (Structure(CUBE, ["Po"] * 1001, np.zeros((1001, 3))), f"1001 sites, at most {MAX_SITES} are expected"),
     ],
@@ -117,6 +123,31 @@ def test_damaged_files_are_refused(tmp_path):
 def test_unusable_structures_are_refused(structure, message):
     with pytest.raises(CrystalError, match=message):
         usable_species(structure)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".mson", ".yaml", ".yml", ".json.gz", ".JSON", None])
+def test_crystals_of_others_import_and_run_nothing(tmp_path, monkeypatch, suffix):
+    (tmp_path / "trap.py").write_text("class Trap:\n    from_dict = staticmethod(print)\nraise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    values = json.loads(GOOD.to(fmt="json"))
+    trap = {"@module": "trap", "@class": "Trap", "@callable": "Trap"}
+    values |= {"properties": {"a": trap}, "charge": trap}
+    values["sites"][0] |= {"properties": {"a": trap}, "label": trap}
+    values["sites"][0]["species"][0] |= {"properties": trap, "spin": trap}
+    item = values
+    if suffix is not None:
+        item = tmp_path / f"crystal{suffix}"
+        text = json.dumps(values).encode()
+        item.write_bytes(gzip.compress(text) if suffix.endswith(".gz") else text)
+    structure = as_structure(item)
+    assert structure == GOOD
+    assert structure.site_properties == {}
+    assert "trap" not in sys.modules
+
+
+def test_dicts_keep_oxidation_states_and_occupancies():
+    alloy = Structure(CUBE, [{Species("Fe", 2): 0.5, Species("Co", 3): 0.25}, "D"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    assert as_structure(alloy.as_dict()) == alloy
 
 
 def test_error_lists_every_crystal():

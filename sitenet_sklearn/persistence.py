@@ -158,7 +158,7 @@ def _plain(name, value):
 
 
 def _build(node, tensors, device):
-    """Turn a node of JSON into the estimator it describes, fitted if it was, and take its tensors out of those given."""
+    """Turn a node of JSON into the estimator it describes, fitted if it was; take its tensors out of those given."""
     cls = _CLASSES.get(node["class"])
     if cls is None:
         raise ValueError(f"unknown class {node['class']!r}, known are {_known()}")

@@ -52,9 +52,10 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024):
         folders, failures = _featurize_chunks(featurizer, X, partial, chunk_size)
         featurizer.report(failures)
         concatenate_stores(path, folders)
-    except (StoreError, FileNotFoundError) as error:
+    except (StoreError, FileExistsError, FileNotFoundError) as error:
         if not path.exists():
             raise
+        shutil.rmtree(partial, ignore_errors=True)
         raise FileExistsError(f"{path} was made by another process meanwhile: open it, or remove it") from error
     shutil.rmtree(partial, ignore_errors=True)
     return RaggedCrystals.open(path)

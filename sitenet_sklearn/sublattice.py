@@ -20,8 +20,9 @@ IDENTITY = np.eye(3, dtype=int)[None]
 
 _PAIR_SIGNS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
 """Signs of (ab, ac, bc) in the squared lengths of the four body diagonals."""
-MAX_TRIPLES = 200_000_000
-"""Most triples of vectors that one search looks at, some ten times as many as ordinary crystals need for 500 atoms."""
+MAX_EFFORT = 200_000_000
+"""Most pairs and triples of vectors that one search looks at: some seconds, and over ten times as many as the crystals
+of the bundled band gaps need for 500 atoms."""
 
 _CHUNK = 2**22
 
@@ -130,8 +131,9 @@ def best_sublattices(basis, max_index, shape="cubic"):
     if max_index == 1:
         return np.eye(3, dtype=int)[None], _own_score(basis, SHAPES[shape])
     edge = (max_index * np.linalg.det(basis)) ** (1 / 3)
+    effort = _Effort(basis)
     for threshold in _thresholds(basis / edge, max_index, SHAPES[shape]):
-        matrices, triples = _good_triples(basis / edge, max_index, SHAPES[shape], threshold)
+        matrices, triples = _good_triples(basis / edge, max_index, SHAPES[shape], threshold, effort)
         for criterion in dict.fromkeys((SHAPES[shape], Cubic)):
             score = criterion.score(triples)
             ties = score >= score.max(initial=0) * (1 - TIE)
@@ -162,18 +164,30 @@ def _thresholds(basis, max_index, shape):
     return [*steps[steps > known], known * (1 - TIE)]
 
 
-def _good_triples(basis, max_index, shape, threshold):
+class _Effort:
+    """What is left of the effort that one search may take."""
+
+    def __init__(self, basis):
+        self.basis, self.left = basis, MAX_EFFORT
+
+    def spend(self, n):
+        self.left -= n
+        if self.left < 0:
+            refuse_elongated(self.basis)
+
+
+def _good_triples(basis, max_index, shape, threshold, effort):
     """All triples (a, b, c) of lattice vectors that reach the threshold with an index of at most `max_index`."""
     shortest, longest = shape.shell(threshold)
     vectors = short_vectors(basis, shortest * (1 - TIE), longest * (1 + TIE))
+    effort.spend(len(vectors) ** 2)
     gram = (vectors @ basis) @ (vectors @ basis).T
     squares = np.diag(gram)
     compatible = np.triu(shape.compatible(squares[:, None], squares, gram, threshold * (1 - TIE)), 1)
     layers = 1 / (np.linalg.inv(basis) ** 2).sum(axis=0).min()  # some vector must reach the next of the farthest layers
     third = np.maximum(squares, layers * (1 - TIE))
     firsts, seconds = np.nonzero(compatible & shape.short_pair(squares[:, None], squares, third, threshold * (1 - TIE)))
-    if len(firsts) * len(vectors) > MAX_TRIPLES:
-        refuse_elongated(basis)
+    effort.spend(len(firsts) * len(vectors))
     found = []
     for chunk in range(0, len(firsts), step := max(1, _CHUNK // max(1, len(vectors)))):
         i, j = firsts[chunk : chunk + step], seconds[chunk : chunk + step]

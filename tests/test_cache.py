@@ -1,4 +1,6 @@
+import sqlite3
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -38,9 +40,10 @@ def transform(arguments):
     return SupercellFeaturizer(max_atoms=50, cache=path).transform(structures)
 
 
-def test_several_processes_share_a_cache(structures, featurized, tmp_path):
-    with ProcessPoolExecutor(3) as pool:
-        for result in pool.map(transform, [(structures, tmp_path / "cache")] * 3):
+@pytest.mark.parametrize("n", [2, 4])
+def test_several_processes_share_a_cache(structures, featurized, tmp_path, n):
+    with ProcessPoolExecutor(n) as pool:
+        for result in pool.map(transform, [(structures, tmp_path / "cache")] * n):
             assert identical(result, featurized)
     cache = CrystalCache(tmp_path / "cache", SupercellFeaturizer(max_atoms=50).record_parameters())
     assert all(record is not None for record in cache.get(structures))
@@ -57,6 +60,19 @@ def test_damaged_cache_is_named(structures, tmp_path):
     (tmp_path / "cache").write_bytes(b"no database" * 100)
     with pytest.raises(RuntimeError, match=r"cache is no usable cache of crystals \(.*\): remove it"):
         SupercellFeaturizer(cache=tmp_path / "cache").transform(structures[:1])
+
+
+@pytest.mark.parametrize("damage", [lambda record: record[:-1] + b"x", lambda _: b"", lambda record: record[:100]])
+def test_damaged_records_are_computed_again(structures, featurized, tmp_path, damage):
+    featurizer = SupercellFeaturizer(max_atoms=50, cache=tmp_path / "cache")
+    featurizer.transform(structures)
+    with closing(sqlite3.connect(tmp_path / "cache")) as connection, connection:
+        for key, record in connection.execute("SELECT key, record FROM crystals").fetchall():
+            connection.execute("UPDATE crystals SET record = ? WHERE key = ?", (damage(record), key))
+    cache = CrystalCache(tmp_path / "cache", featurizer.record_parameters())
+    assert cache.get(structures) == [None] * len(structures)
+    assert identical(featurizer.transform(structures), featurized)
+    assert None not in cache.get(structures)
 
 
 def test_content_of_a_crystal_is_that_of_its_copies(structures):

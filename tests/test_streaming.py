@@ -1,8 +1,11 @@
+import os
 import signal
 import subprocess
 import sys
 import time
 import weakref
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +67,36 @@ def test_killed_process_loses_nothing(tmp_path):
     assert not (tmp_path / "store").exists()
     subprocess.run([*command, tmp_path / "store"], check=True)
     assert files_of(tmp_path / "store") == files_of(tmp_path / "whole")
+
+
+def make_store(arguments):
+    structures, path = arguments
+    try:
+        featurize_to_store(FEATURIZER, structures, path, chunk_size=3)
+    except FileExistsError:
+        return "exists"
+    return "made"
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_several_processes_make_one_store(structures, tmp_path, n):
+    featurize_to_store(FEATURIZER, structures, tmp_path / "whole", chunk_size=3)
+    with ProcessPoolExecutor(n) as pool:
+        outcomes = list(pool.map(make_store, [(structures, tmp_path / "store")] * n))
+    assert "made" in outcomes
+    assert files_of(tmp_path / "store") == files_of(tmp_path / "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "whole"]
+
+
+def test_chunks_need_few_open_files(structures, tmp_path):
+    resource = pytest.importorskip("resource", reason="needs the limits of Unix")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").is_dir() else 100
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 30, hard))
+    try:
+        assert len(featurize_to_store(FEATURIZER, structures, tmp_path / "store", chunk_size=1)) == len(structures)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_other_parameters_or_crystals_share_no_chunks(structures, tmp_path):

@@ -1,4 +1,3 @@
-import os
 import signal
 import subprocess
 import sys
@@ -52,16 +51,20 @@ def test_interrupted_work_goes_on_where_it_was(structures, tmp_path, monkeypatch
 
 def test_killed_process_loses_nothing(tmp_path):
     code = (
-        "import sys; from sitenet_sklearn import SupercellFeaturizer\n"
+        "import sys, time; from sitenet_sklearn import SupercellFeaturizer\n"
         "from sitenet_sklearn.datasets import load_dielectric\n"
         "from sitenet_sklearn.streaming import featurize_to_store\n"
-        "crystals = load_dielectric().data[:300]\n"
-        "featurize_to_store(SupercellFeaturizer(max_atoms=100), crystals, sys.argv[1], chunk_size=10)"
+        "def crystals():\n"
+        "    for k, crystal in enumerate(load_dielectric().data[:100]):\n"
+        "        time.sleep(3600 if k == 45 and 'wait' in sys.argv else 0)\n"
+        "        yield crystal\n"
+        "featurize_to_store(SupercellFeaturizer(max_atoms=50), crystals(), sys.argv[1], chunk_size=10)"
     )
     command = [sys.executable, "-c", code]
     subprocess.run([*command, tmp_path / "whole"], check=True)
-    with subprocess.Popen([*command, tmp_path / "store"]) as process:
+    with subprocess.Popen([*command, tmp_path / "store", "wait"]) as process:
         while len(list((tmp_path).glob("store.partial/0*"))) < 3:
+            assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "store").exists()

@@ -11,7 +11,7 @@ import typer
 
 from .persistence import load_model
 from .prediction_table import as_text
-from .whole_files import written_whole
+from .whole_file import written_whole
 
 MODELS = (".safetensors", ".joblib")
 

@@ -31,7 +31,7 @@ from .cli_options import (
 from .labelled import read_labelled
 from .pipelines import check_targets, make_model, study_name, write_fitted
 from .prediction_table import plain
-from .whole_files import written_whole
+from .whole_file import written_whole
 
 Output = Annotated[Path, typer.Option(help="Model to write: .safetensors, or .joblib.")]
 CACHE = "crystals.sqlite"

@@ -13,7 +13,7 @@ from .featurizer import SupercellFeaturizer
 from .persistence import save_model
 from .regressor import SiteNetRegressor
 from .tables import content_hash, read_tables
-from .whole_files import written_whole
+from .whole_file import written_whole
 
 
 def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settings):

@@ -13,9 +13,9 @@ from sklearn.pipeline import Pipeline
 
 from .ensemble import SiteNetEnsemble
 from .featurizer import SupercellFeaturizer
+from .partial_file import PartialFile
 from .structures import FeaturizationError
 from .tables import content_hash, read_structures
-from .whole_files import PartialFile
 
 _UNREADABLE: dict = {}
 """A crystal that every featurizer masks."""

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from .displays import ElementErrorDisplay, ErrorDisplay, ParityDisplay, UncertaintyDisplay
 from .evaluation import classification_metrics, regression_metrics
 from .model_summary import changed_parameters, versions
-from .whole_files import written_whole
+from .whole_file import written_whole
 
 DPI = 170
 

@@ -1,6 +1,7 @@
 """Files and folders that are whole or absent: written under another name, then renamed."""
 
 import secrets
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -20,6 +21,28 @@ def temporary_beside(path):
     return path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
 
 
+@contextmanager
+def written_whole(path):
+    """Give another name to write to, and rename it to `path` if nothing was raised.
+
+    Parameters
+    ----------
+    path : path-like
+        File to make or to replace.
+
+    Yields
+    ------
+    pathlib.Path
+        The other name, in the same folder.
+    """
+    path, temporary = Path(path), temporary_beside(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_whole_file(path, content):
     """Write a file so that its name always stands for a whole one, the old or the new.
 
@@ -35,9 +58,5 @@ def write_whole_file(path, content):
     OSError
         If it cannot be written, for instance on a full disk; a file that was there before stays as it was.
     """
-    path, temporary = Path(path), temporary_beside(path)
-    try:
+    with written_whole(path) as temporary:
         temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

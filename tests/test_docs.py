@@ -55,7 +55,9 @@ INTERNAL = {
     "tiles": "inner loops of the attention blocks",
     "trials": "behind tune",
     "usable": "checks behind fit and predict",
-    "whole_files": "how files are written",
+    "partial_file": "how long files are written",
+    "stored_crystals": "checks behind RaggedCrystals.open",
+    "whole_file": "how files are written",
 }
 """Modules that the API reference leaves out, and why; those that begin with an underscore are left out too."""
 

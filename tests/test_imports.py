@@ -54,7 +54,7 @@ LAYERS = [
         "pipelines",
         "prediction_table",
         "tables",
-        "whole_files",
+        "partial_file",
     },
     {
         "demo",

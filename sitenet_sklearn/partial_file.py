@@ -1,32 +1,10 @@
-"""Files that appear whole or not at all, and long ones that survive a kill half-way."""
+"""Long files that survive a kill half-way."""
 
 import json
 import os
-from contextlib import contextmanager
 from pathlib import Path
 
-
-@contextmanager
-def written_whole(path):
-    """Give another name to write to, and rename it to `path` if nothing was raised.
-
-    Parameters
-    ----------
-    path : path-like
-        File to make or to replace.
-
-    Yields
-    ------
-    pathlib.Path
-        The other name, in the same folder.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+from .whole_file import written_whole
 
 
 class PartialFile:

@@ -1,6 +1,7 @@
 import pytest
 
-from sitenet_sklearn.whole_files import PartialFile, written_whole
+from sitenet_sklearn.partial_file import PartialFile
+from sitenet_sklearn.whole_file import written_whole
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

@@ -4,6 +4,7 @@ import os
 import warnings
 from importlib.metadata import version
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
 import torch
@@ -107,7 +108,7 @@ class BaseSiteNet(FromPreset, Architecture, NetworkInference, BaseEstimator):
         frozen=(),
         random_state=None,
         verbose=0,
-    ):
+    ) -> None:
         self.embedding_dim = embedding_dim
         self.site_dim = site_dim
         self.interaction_dim = interaction_dim
@@ -146,7 +147,7 @@ class BaseSiteNet(FromPreset, Architecture, NetworkInference, BaseEstimator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, validation_data=None, groups=None):
+    def fit(self, X, y, sample_weight=None, *, validation_data=None, groups=None) -> Self:
         """Train a new network, or with `warm_start` the one that is there.
 
         Parameters
@@ -205,7 +206,7 @@ class BaseSiteNet(FromPreset, Architecture, NetworkInference, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y, sample_weight=None) -> Self:
         """Train for one more epoch, at the learning rate `lr` throughout.
 
         The first call standardises inputs and targets by its crystals, later ones keep that.

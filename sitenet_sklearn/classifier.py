@@ -183,11 +183,11 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         frozen=(),
         random_state=None,
         verbose=0,
-    ):
+    ) -> None:
         parameters = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
         super().__init__(**parameters, clamp=False, loss="cross_entropy")
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> np.ndarray:
         """Predict the probability of every class.
 
         Parameters
@@ -202,7 +202,7 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         """
         return torch.as_tensor(self.predict_raw(X)).softmax(dim=1).numpy()
 
-    def predict(self, X):
+    def predict(self, X) -> np.ndarray:
         """Predict the most probable class.
 
         Parameters

@@ -4,6 +4,7 @@ import gzip
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
@@ -26,7 +27,7 @@ MATBENCH_TARGETS = {
 """Target column of every Matbench task that starts from structures."""
 
 
-def load_dielectric(*, return_X_y=False):
+def load_dielectric(*, return_X_y=False) -> Any:
     """Load the band gaps of 1,056 insulating crystals (bundled; regression).
 
     Parameters
@@ -54,7 +55,7 @@ def load_dielectric(*, return_X_y=False):
     return _load_bundled("dielectric", "band gap", "eV", return_X_y)
 
 
-def load_formation_energy(*, return_X_y=False):
+def load_formation_energy(*, return_X_y=False) -> Any:
     """Load the formation energies of 3,938 crystals (bundled; regression, also negative: use clamp=False).
 
     Parameters
@@ -82,7 +83,7 @@ def load_formation_energy(*, return_X_y=False):
     return _load_bundled("formation_energy", "formation energy", "eV/atom", return_X_y)
 
 
-def fetch_matbench(task="matbench_mp_gap", *, path=None, data_home=None, return_X_y=False):
+def fetch_matbench(task="matbench_mp_gap", *, path=None, data_home=None, return_X_y=False) -> Any:
     """Fetch a structure task of Matbench v0.1 with its official five folds.
 
     The data are downloaded through matminer the first time and read from disk afterwards.

@@ -3,6 +3,7 @@
 import math
 from itertools import product
 from numbers import Integral
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ CANDIDATES = 4
 """Arrangements drawn for every one that is kept, where oxidation states rank them."""
 
 
-def ordered_approximants(structure, n=16, *, max_sites=60, random_state=None):
+def ordered_approximants(structure, n=16, *, max_sites=60, random_state=None) -> list[Structure]:
     """Replace partial occupancies by whole atoms in a supercell.
 
     The supercell is the smallest of at most `max_sites` sites in which all occupancies come out as whole numbers of
@@ -115,14 +116,14 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator, *, n_approximants=16, max_sites=60, random_state=None):
+    def __init__(self, estimator, *, n_approximants=16, max_sites=60, random_state=None) -> None:
         self.estimator = estimator
         self.n_approximants = n_approximants
         self.max_sites = max_sites
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None) -> Self:
         """Fit the estimator; approximants of one crystal share its target and its weight.
 
         Parameters
@@ -147,11 +148,11 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         self.estimator_.fit(ordered, np.asarray(y)[owner], **options)
         return self
 
-    def predict(self, X):
+    def predict(self, X) -> np.ndarray:
         """Predict the mean over the approximants or frames of every crystal, an ndarray of shape (n,)."""
         return self.predict_distribution(X)["mean"].to_numpy()
 
-    def predict_distribution(self, X, *, quantiles=(0.05, 0.5, 0.95)):
+    def predict_distribution(self, X, *, quantiles=(0.05, 0.5, 0.95)) -> pd.DataFrame:
         """Predict mean, spread and quantiles over the approximants or frames of every crystal.
 
         Parameters

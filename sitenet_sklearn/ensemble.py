@@ -1,6 +1,7 @@
 """`SiteNetEnsemble`: several networks that differ in nothing but chance."""
 
 from numbers import Integral
+from typing import Literal, Self, overload
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -58,14 +59,14 @@ class SiteNetEnsemble(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, n_members=5, n_jobs=None, random_state=None):
+    def __init__(self, estimator=None, *, n_members=5, n_jobs=None, random_state=None) -> None:
         self.estimator = estimator
         self.n_members = n_members
         self.n_jobs = n_jobs
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **fit_params):
+    def fit(self, X, y, **fit_params) -> Self:
         """Train the members.
 
         Parameters
@@ -87,6 +88,12 @@ class SiteNetEnsemble(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         fits = (delayed(member.fit)(X, y, **fit_params) for member in members)
         self.estimators_ = list(Parallel(n_jobs=self.n_jobs)(fits))
         return self
+
+    @overload
+    def predict(self, X, *, return_std: Literal[False] = ...) -> np.ndarray: ...
+
+    @overload
+    def predict(self, X, *, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
 
     def predict(self, X, *, return_std=False):
         """Predict the mean of the members.

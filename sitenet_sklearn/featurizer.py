@@ -3,6 +3,7 @@
 import os
 import warnings
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -14,7 +15,7 @@ from tqdm.auto import tqdm
 from ._validation import Interval, StrOptions, _fit_context
 from .crystal import INTERACTION_FEATURES, PAIR_FEATURES, SITE_FEATURES, empty_crystal
 from .elements import elemental_table
-from .featurize import choose_supercell, featurize_chunk
+from .featurize import ChosenSupercell, choose_supercell, featurize_chunk
 from .ragged import RaggedCrystals
 from .structures import (
     CrystalError,
@@ -134,7 +135,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         cache=None,
         n_jobs=None,
         verbose=0,
-    ):
+    ) -> None:
         self.max_atoms = max_atoms
         self.shape = shape
         self.compress = compress
@@ -149,7 +150,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None) -> Self:
         """Check parameters and the kind of input; nothing is learned.
 
         Parameters
@@ -172,7 +173,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             _check_complete(y, X)
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> RaggedCrystals:
         """Featurize crystals.
 
         Parameters
@@ -196,7 +197,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         self.report(failures)
         return X
 
-    def transform_with_failures(self, X, start=0):
+    def transform_with_failures(self, X, start=0) -> tuple[RaggedCrystals, list[Failure]]:
         """Featurize crystals whatever `on_error` is.
 
         Parameters
@@ -236,7 +237,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         if failures:
             warnings.warn(f"masked: {FeaturizationError(failures)}", stacklevel=3)
 
-    def supercell(self, crystal):
+    def supercell(self, crystal) -> ChosenSupercell:
         """Choose the supercell of one crystal, to look at it or to write it to a file.
 
         Parameters

@@ -26,7 +26,7 @@ class Filtered(NamedTuple):
     report: list[Failure]
 
 
-def filter_structures(structures, y=None, *, featurizer=None):
+def filter_structures(structures, y=None, *, featurizer=None) -> Filtered:
     """Keep the crystals that can be featurized, and their targets.
 
     A transformer of a pipeline cannot drop samples, so do this before cross-validation.

@@ -42,7 +42,7 @@ class CrystalAttention(NamedTuple):
 class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """Methods of every estimator with a fitted network in `net_`."""
 
-    def predict_raw(self, X):
+    def predict_raw(self, X) -> np.ndarray:
         """Predict without the clamp: below 0 means further from a gap than a prediction of 0.
 
         Parameters
@@ -60,7 +60,7 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         raw = self._fill(X, n_targets or 1, lambda network, batch: network.raw(batch).reshape(len(batch), -1))
         return raw[:, 0] if n_targets is None else raw
 
-    def transform(self, X):
+    def transform(self, X) -> np.ndarray:
         """Compute the global vector of every crystal, the input of the last Linear.
 
         Parameters
@@ -76,7 +76,7 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_is_fitted(self)
         return self._fill(X, self._n_features_out, lambda network, batch: network.global_vector(batch))
 
-    def site_representation(self, X):
+    def site_representation(self, X) -> list[np.ndarray]:
         """Compute the vector of every primitive site, the outputs of all blocks side by side.
 
         Parameters
@@ -102,7 +102,7 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 found[next(rows)] = part.numpy()
         return found
 
-    def attention(self, X):
+    def attention(self, X) -> list[CrystalAttention]:
         """Look at the attention weights of every block and head.
 
         Parameters

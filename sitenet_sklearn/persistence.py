@@ -5,6 +5,7 @@ Loading builds nothing but the estimators of this library, and pipelines of them
 
 from importlib.metadata import version
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -34,7 +35,7 @@ _LOCAL = {
 _HISTORY = ("epoch", "train_loss", "valid_loss", "dur")
 
 
-def save_model(model, path):
+def save_model(model, path) -> None:
     """Save a fitted regressor, classifier or ensemble, alone or at the end of a pipeline behind a featurizer.
 
     Parameters
@@ -76,7 +77,7 @@ def save_model(model, path):
     write_model(path, {"versions": versions, "model": described}, tensors)
 
 
-def load_model(path, *, device="auto"):
+def load_model(path, *, device="auto") -> Any:
     """Load what `save_model` saved.
 
     Parameters

@@ -1,6 +1,7 @@
 """Named settings of the estimators."""
 
 from difflib import get_close_matches
+from typing import Self
 
 _PAPER = {
     "optimizer": "adamw",
@@ -20,7 +21,7 @@ class FromPreset:
     """Estimators that can be built by the name of their settings."""
 
     @classmethod
-    def from_preset(cls, name, **changes):
+    def from_preset(cls, name: str, **changes) -> Self:
         """Build an estimator with named settings.
 
         "paper" is the published model and training: Table 1, section 2.3 of doi:10.1039/d3dd00005b (5 % of the crystals

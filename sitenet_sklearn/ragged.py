@@ -1,5 +1,8 @@
 """`RaggedCrystals`: many crystals of different sizes in flat arrays, indexable like an array."""
 
+from collections.abc import Iterator
+from typing import Self, overload
+
 import numpy as np
 
 from .crystal import INTERACTION_FEATURES, SITE_FEATURES, Crystal, make_crystal
@@ -60,7 +63,7 @@ class RaggedCrystals:
         site_feature_names=SITE_FEATURES,
         interaction_feature_names=INTERACTION_FEATURES,
         max_atoms=None,
-    ):
+    ) -> None:
         self._fields = dict(fields)
         self._site_offsets = site_offsets
         self._pair_offsets = pair_offsets
@@ -70,7 +73,7 @@ class RaggedCrystals:
         self.max_atoms = max_atoms
 
     @classmethod
-    def from_crystals(cls, crystals, **metadata):
+    def from_crystals(cls, crystals, **metadata) -> Self:
         """Concatenate records.
 
         Parameters
@@ -93,7 +96,7 @@ class RaggedCrystals:
         return cls(fields, site_offsets, pair_offsets, **metadata)
 
     @classmethod
-    def from_distances(cls, atomic_numbers, distances, images, oxidation_states=None, compress=True):
+    def from_distances(cls, atomic_numbers, distances, images, oxidation_states=None, compress=True) -> Self:
         """Build crystals from distances computed elsewhere.
 
         Parameters
@@ -136,43 +139,43 @@ class RaggedCrystals:
         return cls.from_crystals(crystals)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int]:
         """Tuple `(n,)`."""
         return (len(self),)
 
     @property
-    def site_sizes(self):
+    def site_sizes(self) -> np.ndarray:
         """Sites left after compression: ndarray of int, shape (n,)."""
         return _select(np.diff(self._site_offsets), self._rows)
 
     @property
-    def pair_sizes(self):
+    def pair_sizes(self) -> np.ndarray:
         """Pairs left after compression: ndarray of int, shape (n,)."""
         return _select(np.diff(self._pair_offsets), self._rows)
 
     @property
-    def primitive_sizes(self):
+    def primitive_sizes(self) -> np.ndarray:
         """Sites of the primitive cell, as the paper counts them: ndarray of int, shape (n,)."""
         cumulative = np.append(0, np.cumsum(self._fields["multiplicity"], dtype=np.int64))
         return _select(np.diff(cumulative[self._site_offsets]), self._rows)
 
     @property
-    def valid(self):
+    def valid(self) -> np.ndarray:
         """Whether a crystal could be featurized; the others have no sites: ndarray of bool, shape (n,)."""
         return self.site_sizes > 0
 
     @property
-    def oversized(self):
+    def oversized(self) -> np.ndarray:
         """Whether the primitive cell alone exceeds `max_atoms`: ndarray of bool, shape (n,)."""
         return self.primitive_sizes > (np.inf if self.max_atoms is None else self.max_atoms)
 
     @property
-    def metadata(self):
+    def metadata(self) -> dict:
         """What describes all crystals together, as a dict of the keyword arguments of the class."""
         names = ("site_feature_names", "interaction_feature_names", "max_atoms")
         return {name: getattr(self, name) for name in names}
 
-    def field(self, name):
+    def field(self, name: str) -> np.ndarray:
         """Concatenate one field of `Crystal` over the crystals of this container.
 
         Parameters
@@ -190,14 +193,14 @@ class RaggedCrystals:
             return self._fields[name]
         return self._fields[name][_ranges(offsets[self._rows], np.diff(offsets)[self._rows])]
 
-    def compact(self):
+    def compact(self) -> "RaggedCrystals":
         """Copy the rows of a view into arrays of their own; a container that is no view is returned as it is."""
         if self._rows is None:
             return self
         fields = {name: self.field(name) for name in Crystal._fields}
         return RaggedCrystals(fields, _offsets(self.site_sizes), _offsets(self.pair_sizes), **self.metadata)
 
-    def save(self, path):
+    def save(self, path) -> None:
         """Write the crystals into a new folder, which appears only when it is complete.
 
         Parameters
@@ -213,7 +216,7 @@ class RaggedCrystals:
         return whole._fields | {"site_sizes": whole.site_sizes, "pair_sizes": whole.pair_sizes}, whole.metadata
 
     @classmethod
-    def open(cls, path, *, verify=True):
+    def open(cls, path, *, verify=True) -> Self:
         """Open crystals that `save` wrote; they stay on disk and are read through memory maps.
 
         Parameters
@@ -241,8 +244,14 @@ class RaggedCrystals:
         offsets = [_offsets(arrays.pop(name)) for name in ("site_sizes", "pair_sizes")]
         return cls(arrays, *offsets, **metadata)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._site_offsets) - 1 if self._rows is None else len(self._rows)
+
+    @overload
+    def __getitem__(self, key: int | np.integer) -> Crystal: ...
+
+    @overload
+    def __getitem__(self, key) -> "RaggedCrystals": ...
 
     def __getitem__(self, key):
         if isinstance(key, tuple):
@@ -260,7 +269,7 @@ class RaggedCrystals:
         pairs = slice(self._pair_offsets[row], self._pair_offsets[row + 1])
         return Crystal(**{name: a[sites if name in _SITE_FIELDS else pairs] for name, a in self._fields.items()})
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Crystal]:
         return (self[k] for k in range(len(self)))
 
     def __array__(self, dtype=None, copy=None):

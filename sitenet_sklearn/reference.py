@@ -25,7 +25,7 @@ _NORMALIZATIONS = ("layer", "batch", "none")
 _POOLINGS = ("mean", "max")
 
 
-def load_reference_checkpoint(path, *, device="auto"):
+def load_reference_checkpoint(path, *, device="auto") -> SiteNetRegressor:
     """Load a model in the layout of the published checkpoints as a fitted regressor.
 
     The supercells of this library are not those of the published one; given the same distances the predictions are

@@ -141,7 +141,7 @@ class SiteNetRegressor(RegressorMixin, BaseSiteNet):
     (2,)
     """
 
-    def predict(self, X):
+    def predict(self, X) -> np.ndarray:
         """Predict, with negative values set to 0 if `clamp`.
 
         Parameters

@@ -13,7 +13,7 @@ from .ragged import RaggedCrystals
 from .store import StoreError, concatenate_stores
 
 
-def featurize_to_store(featurizer, X, path, *, chunk_size=1024):
+def featurize_to_store(featurizer, X, path, *, chunk_size=1024) -> RaggedCrystals:
     """Featurize crystals into a folder.
 
     Finished chunks are kept in a folder beside it until all are done. The same call, made again after an
@@ -81,7 +81,7 @@ def _featurize_chunks(featurizer, X, partial, chunk_size):
     return folders, failures
 
 
-def predict_in_chunks(model, X, *, method="predict", chunk_size=1024, verbose=0):
+def predict_in_chunks(model, X, *, method="predict", chunk_size=1024, verbose=0) -> np.ndarray:
     """Predict for more crystals than memory holds.
 
     Parameters

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from pymatgen.core import Lattice, Structure
+from pymatgen.core.lattice import Lattice
+from pymatgen.core.structure import Structure
 
 import sitenet_sklearn
 from sitenet_sklearn import (
@@ -27,7 +28,7 @@ from sitenet_sklearn.structures import CrystalError, Failure, FeaturizationError
 def crystals(folder: Path) -> RaggedCrystals:
     """Featurize, look, write and read."""
     featurizer = SupercellFeaturizer(max_atoms=20, shape="compact", on_error="mask", n_jobs=1)
-    salt = Structure(Lattice.cubic(4.1), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    salt = Structure(Lattice.cubic(4.1), ["Cs", "Cl"], [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
     X: RaggedCrystals = featurizer.fit([salt]).transform([salt, salt])
     sizes: np.ndarray = X.site_sizes + X.pair_sizes + X.primitive_sizes
     mask: np.ndarray = X.valid & ~X.oversized & (sizes > 0)

@@ -115,7 +115,7 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         list of CrystalAttention
             One for every crystal; without pairs for masked crystals.
         """
-        weights = []
+        weights: list[np.ndarray] = []
 
         def attention(network, batch):
             return torch.stack(network.attention(batch), 1), _sizes(

@@ -71,7 +71,7 @@ def save_model(model, path) -> None:
     last = model.steps[-1][1] if isinstance(model, Pipeline) else model
     if isinstance(last, SupercellFeaturizer):
         raise TypeError("the last step must be a fitted model, got SupercellFeaturizer")
-    tensors = {}
+    tensors: dict = {}
     described = _describe(model, tensors)
     versions = {name: version(name) for name in ("sitenet-sklearn", "torch", "numpy", "scikit-learn")}
     write_model(path, {"versions": versions, "model": described}, tensors)

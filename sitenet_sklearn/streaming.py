@@ -112,14 +112,17 @@ def predict_in_chunks(model, X, *, method="predict", chunk_size=1024, verbose=0)
     >>> predict_in_chunks(model, (structure for structure in structures[:50]), chunk_size=20).shape
     (50,)
     """
-    if isinstance(X, RaggedCrystals):
-        chunks = (X[start : start + chunk_size] for start in range(0, max(len(X), 1), chunk_size))
-    else:
-        crystals = iter(X)
-        chunks = iter(lambda: list(islice(crystals, chunk_size)), [])
     predictions = []
     with tqdm(desc=method, unit="crystal", disable=not verbose) as bar:
-        for chunk in chunks:
+        for chunk in _chunks(X, chunk_size):
             predictions.append(getattr(model, method)(chunk))
             bar.update(len(chunk))
     return np.concatenate(predictions or [getattr(model, method)([])])
+
+
+def _chunks(X, size):
+    if isinstance(X, RaggedCrystals):
+        yield from (X[start : start + size] for start in range(0, max(len(X), 1), size))
+        return
+    crystals = iter(X)
+    yield from iter(lambda: list(islice(crystals, size)), [])

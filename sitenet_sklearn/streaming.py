@@ -123,6 +123,6 @@ def predict_in_chunks(model, X, *, method="predict", chunk_size=1024, verbose=0)
 def _chunks(X, size):
     if isinstance(X, RaggedCrystals):
         yield from (X[start : start + size] for start in range(0, max(len(X), 1), size))
-        return
-    crystals = iter(X)
-    yield from iter(lambda: list(islice(crystals, size)), [])
+    else:
+        crystals = iter(X)
+        yield from iter(lambda: list(islice(crystals, size)), [])

@@ -61,7 +61,7 @@ class FeaturizationError(RuntimeError):
         The same.
     """
 
-    def __init__(self, failures):
+    def __init__(self, failures: list[Failure]) -> None:
         super().__init__(failures)
         self.failures = failures
 

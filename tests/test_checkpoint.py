@@ -7,6 +7,7 @@ import time
 import joblib
 import numpy as np
 import pytest
+import torch
 from skorch.callbacks import Callback
 
 from sitenet_sklearn import SiteNetRegressor
@@ -83,6 +84,21 @@ def test_a_damaged_checkpoint_is_named(featurized, band_gaps, tmp_path):
     (path,) = tmp_path.glob("*.ckpt")
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"sitenet-.*\.ckpt is no checkpoint of training .*: delete it to start anew"):
+        model.fit(featurized, band_gaps)
+
+
+class Trap:
+    def __reduce__(self):
+        return pytest.exit, ("code of a checkpoint was run",)
+
+
+def test_a_checkpoint_runs_no_code(featurized, band_gaps, tmp_path):
+    model = SiteNetRegressor(**QUICK, checkpoint_dir=tmp_path, callbacks=[StopAfter(1)])
+    with pytest.raises(OSError, match="power cut"):
+        model.fit(featurized, band_gaps)
+    (path,) = tmp_path.glob("*.ckpt")
+    torch.save({"seed": Trap()}, path)
+    with pytest.raises(ValueError, match="is no checkpoint of training"):
         model.fit(featurized, band_gaps)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from dense import dense_site_net
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redescribe import redescribe
 
@@ -66,6 +66,32 @@ def test_factorised_and_compressed_network_is_the_dense_one_in_every_architectur
         torch.testing.assert_close(output, expected, rtol=1e-9, atol=1e-9)
         found = torch.autograd.grad(output.sum(), network.parameters(), materialize_grads=True, allow_unused=True)
         torch.testing.assert_close(found, derivatives, rtol=1e-8, atol=1e-8)
+
+
+@settings(max_examples=15)
+@given(ARCHITECTURES, st.integers(0, 10**6))
+def test_company_order_and_precision_change_no_prediction_in_any_architecture(options, seed):
+    network, rng = small_network(seed, **options), np.random.default_rng(seed)
+    X = RaggedCrystals.from_crystals(crystal for _ in range(2) for crystal in random_crystals(rng, compress=True))
+    order = rng.permutation(len(X))
+    with torch.no_grad():
+        single = network.raw(collate(X))
+        network = network.double()
+        together, shuffled = (network.raw(collate(crystals, torch.float64)) for crystals in (X, X[order]))
+        alone = torch.cat([network.raw(collate(X[k : k + 1], torch.float64)) for k in range(len(X))])
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(together[torch.as_tensor(order)], shuffled, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(single, together.float(), rtol=1e-3, atol=1e-3)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ARCHITECTURES, st.integers(0, 10**6), st.sampled_from(["NaCl", "graphite", "HfH3", "triclinic"]))
+def test_no_description_changes_a_prediction_in_any_architecture(crystals, options, seed, name):
+    network, rng = small_network(seed, **options).double(), np.random.default_rng(seed)
+    X = SupercellFeaturizer(max_atoms=20).transform([crystals[name], redescribe(crystals[name], rng)])
+    with torch.no_grad():
+        given_cell, other = network.raw(collate(X, torch.float64))
+    torch.testing.assert_close(given_cell, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("normalization", ["layer", "batch", "none"])

@@ -184,6 +184,10 @@ def set_network(**values):
     return lambda header: header["model"]["steps"][1][1]["network"].update(values)
 
 
+def set_node(**values):
+    return lambda header: header["model"]["steps"][1][1].update(values)
+
+
 @pytest.mark.parametrize(
     ("header", "message"),
     [
@@ -197,11 +201,66 @@ def set_network(**values):
         (set_network(activation="sine"), "cannot be loaded: 'sine'"),
         (lambda h: h["model"].pop("steps"), "cannot be loaded: 'steps'"),
         (lambda h: h.pop("model"), "cannot be loaded: 'model'"),
+        (set_network(n_heads=10**40), "cannot be loaded"),
+        (set_network(n_blocks=float("inf")), "cannot be loaded"),
+        (set_network(pre_pool_layers=[[[1]]]), "cannot be loaded"),
+        (set_node(site_features=["os.system"] * 9), "unknown elemental property 'os.system'"),
+        (set_node(site_features=["Number"]), "1 site features are named, the network has other ones"),
+        (set_node(history=[{"epoch": "rm"}]), "the history holds what is no number"),
     ],
 )
 def test_files_that_say_what_cannot_be_are_refused(path, header, message):
     rewrite(path, header=header)
     with pytest.raises(ValueError, match=message):
+        load_model(path)
+
+
+def test_pipelines_in_pipelines_without_end_are_refused(path):
+    tensors, depth = load_file(path), 50_000
+    text = '{"format": 2, "model": ' + depth * '{"class": "Pipeline", "steps": [["a", ' + "0" + depth * "]]}" + "}"
+    save_file(tensors, path, {"sitenet_sklearn": text, "checksum": checksum(text, tensors)})
+    with pytest.raises(ValueError, match="cannot be loaded: maximum recursion depth"):
+        load_model(path)
+
+
+def test_a_file_leads_to_no_other_file_and_starts_no_processes(path, tmp_path):
+    (tmp_path / "other").write_text("secret")
+    for name in ("pretrained", "checkpoint_dir"):
+        rewrite(path, header=set_parameter(name, str(tmp_path / "other")))
+    rewrite(path, header=lambda h: h["model"]["steps"][0][1]["parameters"].update(cache="other", n_jobs=1000))
+    parameters = load_model(path).get_params()
+    for name in ("sitenet__pretrained", "sitenet__checkpoint_dir", "featurizer__cache", "featurizer__n_jobs"):
+        assert parameters[name] is None
+
+
+def test_every_network_of_a_file_has_tensors_of_its_own(featurized, band_gaps, tmp_path):
+    model = SiteNetEnsemble(SiteNetRegressor(**SMALL), n_members=2, random_state=0).fit(featurized, band_gaps)
+    save_model(model, tmp_path / "model")
+
+    def multiply(header):
+        header["model"]["members"] *= 2
+
+    rewrite(tmp_path / "model", header=multiply)
+    with pytest.raises(ValueError, match="tensors do not fit the network"):
+        load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("labels", [["a"], ["a", "a"], ["a", {}], [[1, 2], [3, 4]], "ab", ["a", "b", "c"]])
+def test_classes_are_as_many_labels_as_outputs(featurized, tmp_path, labels):
+    model = SiteNetClassifier(**SMALL).fit(featurized, np.arange(40) % 2)
+    save_model(model, tmp_path / "model")
+    rewrite(tmp_path / "model", header=lambda header: header["model"].update(classes=labels))
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load_model(tmp_path / "model")
+
+
+def test_numbers_of_other_types_are_refused(path):
+    tensors = load_file(path)
+    tensors["0/output.bias"] = tensors["0/output.bias"].bfloat16()
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    save_file(tensors, path, metadata)
+    with pytest.raises(ValueError, match="is no model saved by save_model"):
         load_model(path)
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -84,6 +85,24 @@ def pickle_inside(store):
     np.save(store / "pair_distance.npy", np.array([{}], dtype=object))
 
 
+def savez(path):
+    with path.open("wb") as file:
+        np.savez(file, x=np.zeros(3))
+
+
+def lead_out(name):
+    def edit(store):
+        (store / name).rename(store.parent / name)
+        (store / name).symlink_to(store.parent / name)
+
+    return edit
+
+
+def wait_for_ever(store):
+    (store / "pair_count.npy").unlink()
+    os.mkfifo(store / "pair_count.npy")
+
+
 def edit_index(**changes):
     def edit(store):
         index = json.loads((store / "index.json").read_text())
@@ -109,6 +128,15 @@ def edit_index(**changes):
         (edit_index(schema="sitenet_sklearn crystals 0"), True, r"was written as .* 0', this version reads"),
         (edit_index(sha256={}), True, "does not hold the fields of crystals"),
         (edit_index(sha256={"../../secret.npy": ""}), False, r"crystals.secret\.npy is missing or damaged"),
+        (edit_index(sha256={"/etc/passwd": ""}), False, r"crystals.passwd is missing or damaged"),
+        (edit_index(sha256=[1]), True, "no store of crystals"),
+        (edit_index(metadata=7), True, "no store of crystals"),
+        (lambda store: (store / "index.json").write_text("[" * 100_000), True, "no store of crystals"),
+        (lambda store: savez(store / "pair_count.npy"), False, "it holds no rows of numbers"),
+        (lambda store: (store / "pair_count.npy").write_bytes(b""), False, r"pair_count\.npy is missing or damaged"),
+        (lead_out("pair_count.npy"), True, r"pair_count\.npy is missing or damaged: it is a link or no regular file"),
+        (lead_out("index.json"), True, "no store of crystals"),
+        (wait_for_ever, False, r"pair_count\.npy is missing or damaged: it is a link or no regular file"),
     ],
 )
 def test_damage_is_found(store, damage, verify, message):

@@ -56,7 +56,7 @@ def train(X: RaggedCrystals, y: np.ndarray, folder: Path) -> np.ndarray:
     probabilities: np.ndarray = classifier.predict_proba(X)
     assert len(rows) == len(raw), (vectors, weights, whole, probabilities, ensemble.predict(X), classifier.predict(X))
     published: SiteNetRegressor = load_reference_checkpoint(folder / "published.ckpt")
-    return published.predict(X) + model.predict(X)
+    return published.predict(X) if folder.exists() else model.predict(X)
 
 
 def sort_out(structures: list[Structure]) -> list[Failure]:

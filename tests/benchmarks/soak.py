@@ -233,28 +233,31 @@ def finish(job, folder, expected):
 
 
 def kill_job(job, n, rng):
-    """Disturb the work n times and print the losses; return their number."""
-    losses, killed, again = [], 0, 0.0
+    """Disturb the work until it was killed n times, and print the losses; return their number."""
+    losses, killed, rounds, again = [], 0, 0, 0.0
     with tempfile.TemporaryDirectory() as parent:
-        folders = [Path(parent) / str(k) for k in range(n + 1)]
-        for folder in folders:
-            folder.mkdir()
+        whole = Path(parent) / "whole"
+        whole.mkdir()
         began = time.perf_counter()
-        finish(job, folders[n], None)
-        duration, expected = time.perf_counter() - began, job.result(folders[n])
-        for k, folder in enumerate(folders[:n]):
+        finish(job, whole, None)
+        latest, expected = time.perf_counter() - began, job.result(whole)
+        while killed < n and rounds < 10 * n:
+            rounds += 1
+            folder = Path(parent) / str(rounds)
+            folder.mkdir()
             for _ in range(rng.integers(1, 4)):
-                wrong, was_killed = disturb(job, folder, rng.uniform(0, duration), expected)
-                losses += [f"round {k}: {reason}" for reason in wrong]
+                wrong, was_killed = disturb(job, folder, rng.uniform(0, latest), expected)
+                losses += [f"round {rounds}: {reason}" for reason in wrong]
                 killed += was_killed
+                latest *= 1.0 if was_killed else 0.95
             began = time.perf_counter()
-            losses += [f"round {k}: {reason}" for reason in finish(job, folder, expected)]
+            losses += [f"round {rounds}: {reason}" for reason in finish(job, folder, expected)]
             again = max(again, time.perf_counter() - began)
     name = type(job).__doc__.rstrip(".").lower()
-    print(f"{name:<28} {n:3} rounds  {killed:3} kills  {len(losses)} losses  ", end="")
-    print(f"undisturbed {duration:.1f} s, started again at most {again:.1f} s", flush=True)
+    print(f"{name:<28} {rounds:3} rounds {killed:3} kills {len(losses):3} losses  to the end at most {again:.1f} s")
     for loss in losses:
-        print(f"    {loss}", flush=True)
+        print(f"    {loss}")
+    sys.stdout.flush()
     return len(losses)
 
 
@@ -287,7 +290,7 @@ if __name__ == "__main__":
     parser.add_argument("what", nargs="*", choices=["fuzz", "kills", "memory"])
     parser.add_argument("--cases", type=int, default=2000, help="of every kind")
     parser.add_argument("--only", action="append", choices=list(KINDS), help="a kind of cases")
-    parser.add_argument("--kills", type=int, default=20, help="rounds for every kind of work")
+    parser.add_argument("--kills", type=int, default=20, help="of every kind of work")
     parser.add_argument("--fits", type=int, default=50)
     parser.add_argument("--predictions", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)

@@ -14,12 +14,6 @@ from sitenet_sklearn.attention_displays import AttentionHistogramDisplay, LongRa
 from sitenet_sklearn.displays import ElementErrorDisplay, ErrorDisplay, ParityDisplay, UncertaintyDisplay
 
 
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def ensemble(featurized, band_gaps):
     model = SiteNetRegressor(max_epochs=1, site_dim=4, attention_hidden_layers=(5,))

@@ -69,6 +69,7 @@ class TestTrouble:
     def test_an_old_model_stays_whole(self, model, folder, trouble):
         save_model(model, folder / "model.safetensors")
         before = contents(folder)
+        assert list(before) == [Path("model.safetensors")]
         other = SiteNetRegressor(**TINY | {"max_epochs": 1})
         other.__dict__ |= {name: value for name, value in vars(model).items() if name.endswith("_")}
         for path in (folder / "model.safetensors", folder / "new.safetensors"):

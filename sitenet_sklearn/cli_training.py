@@ -65,16 +65,8 @@ def fit(
     check_output(output, MODELS)
     own_folder = checkpoint_dir is None
     folder = checkpoint_dir or output.with_name(f"{output.name}.checkpoints")
-    pipeline = make_model(
-        parse_parameters(parameter),
-        classify=classify,
-        max_atoms=max_atoms,
-        device=device,
-        jobs=jobs,
-        quiet=quiet,
-        max_epochs=max_epochs,
-        random_state=seed,
-    )
+    settings = {"max_atoms": max_atoms, "max_epochs": max_epochs, "device": device, "random_state": seed, "jobs": jobs}
+    pipeline = make_model(parse_parameters(parameter), classify=classify, quiet=quiet, **settings)
     crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
     folder.mkdir(parents=True, exist_ok=True)
     cache = folder / CACHE
@@ -128,16 +120,8 @@ def tune(
     """
     search = _import_tune()
     check_output(output, MODELS)
-    pipeline = make_model(
-        parse_parameters(parameter),
-        classify=classify,
-        max_atoms=max_atoms,
-        device=device,
-        jobs=jobs,
-        quiet=True,
-        max_epochs=max_epochs,
-        random_state=seed,
-    )
+    settings = {"max_atoms": max_atoms, "max_epochs": max_epochs, "device": device, "random_state": seed, "jobs": jobs}
+    pipeline = make_model(parse_parameters(parameter), classify=classify, quiet=True, **settings)
     crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
     storage = storage or f"{output}.journal"
     name = study_name(data, structure_column, [crystals.names, classify, space, folds, pruner], pipeline)

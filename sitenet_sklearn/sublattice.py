@@ -21,8 +21,7 @@ IDENTITY = np.eye(3, dtype=int)[None]
 _PAIR_SIGNS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
 """Signs of (ab, ac, bc) in the squared lengths of the four body diagonals."""
 MAX_EFFORT = 10**9
-"""Most pairs and triples of vectors that one search looks at, about half a minute; the bundled band gaps need some ten
-million for 500 atoms."""
+"""Most pairs and triples of vectors that one search looks at."""
 
 _CHUNK = 2**22
 

@@ -1,6 +1,6 @@
 """Batches: many crystals as one flat graph of sites and pairs, bounded by primitive sites."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -78,6 +78,14 @@ class CrystalBatch:
             row_sizes=self.row_sizes[sites],
             n_crystals=stop - start,
         )
+
+    def within(self, cutoff):
+        """Leave out the pairs of sites further apart than `cutoff` angstrom."""
+        near = self.pair_distance <= cutoff
+        names = ("pair_site", "pair_neighbor", "pair_distance", "pair_count")
+        pairs = {name: getattr(self, name)[near] for name in names}
+        row_sizes = torch.bincount(pairs["pair_site"], minlength=len(self.row_sizes)).cpu().numpy()
+        return replace(self, **pairs, row_sizes=row_sizes)
 
     def pin_memory(self):
         """Copy every tensor into page-locked memory, for faster transfer to a GPU."""

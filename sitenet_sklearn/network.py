@@ -151,7 +151,7 @@ class SiteNet(nn.Module):
 
     def site_representation(self, batch):
         """Sites after every block, concatenated: Tensor of shape (s, n_blocks * n_heads * site_dim)."""
-        return torch.cat([block.sites for block in self.run_blocks(batch)], dim=1)
+        return torch.cat([block.sites for block in self.run_blocks(self._attended(batch))], dim=1)
 
     def attention(self, batch):
         """Attention weights of every block: list of Tensors of shape (p, n_heads)."""
@@ -208,6 +208,11 @@ class SiteNet(nn.Module):
 
     def _standardized(self, name, values):
         return (values - getattr(self, f"{name}_shift")) / getattr(self, f"{name}_scale")
+
+    def _attended(self, batch):
+        """Leave out the pairs beyond the cut-off, which get no weight, unless statistics of the batch count them."""
+        block = self.blocks[0]
+        return batch if block.cutoff is None or block.normalization == "batch" else batch.within(block.cutoff)
 
     def _site_inputs(self, batch):
         weight = self.embedding.weight

@@ -34,6 +34,16 @@ def test_moving_a_batch_converts_floating_tensors_only(featurized):
     assert {t.device.type for t in (on_meta.pair_site, on_meta.pair_distance)} == {"meta"}
 
 
+def test_within_a_cutoff_the_near_pairs_remain(featurized):
+    batch = collate(featurized[:5])
+    near = batch.within(4.0)
+    kept = [k for k, distance in enumerate(batch.pair_distance.tolist()) if distance <= 4.0]
+    assert 0 < len(kept) < len(batch.pair_distance)
+    for name in ("pair_site", "pair_neighbor", "pair_distance", "pair_count"):
+        assert getattr(near, name).tolist() == getattr(batch, name)[kept].tolist()
+    assert near.row_sizes.tolist() == [near.pair_site.tolist().count(k) for k in range(len(batch.multiplicity))]
+
+
 def test_read_only_memory_makes_no_warning(featurized):
     view = featurized[:3].compact()
     for array in view._fields.values():

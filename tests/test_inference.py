@@ -61,6 +61,13 @@ def test_attention_is_that_of_the_network(model, featurized):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_attention_names_the_pairs_beyond_the_cutoff_with_weight_zero(featurized, band_gaps):
+    model = SiteNetRegressor(max_epochs=1, random_state=0, cutoff=4.0).fit(featurized, band_gaps)
+    for attention, pairs in zip(model.attention(featurized), featurized.pair_sizes, strict=True):
+        assert len(attention.weights) == pairs
+        np.testing.assert_array_equal((attention.weights > 0).all((1, 2)), attention.distance <= 4.0)
+
+
 def test_masked_crystals_have_empty_rows(model, structures):
     featurizer = SupercellFeaturizer(max_atoms=20, on_error="mask")
     with pytest.warns(UserWarning, match="masked"):

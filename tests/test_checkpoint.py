@@ -119,7 +119,7 @@ joblib.dump(model.predict(crystals), sys.argv[2])
 
 
 def test_kill_9_loses_no_more_than_an_epoch(featurized, band_gaps, tmp_path):
-    options = QUICK | {"max_epochs": 60, "checkpoint_dir": str(tmp_path / "checkpoints")}
+    options = QUICK | {"max_epochs": 30, "checkpoint_dir": str(tmp_path / "checkpoints")}
     joblib.dump((featurized, band_gaps, options), tmp_path / "job")
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "job"), str(tmp_path / "result")]
     process = subprocess.Popen(command)

@@ -175,7 +175,7 @@ def start_worker(storage, n_trials, n_epochs=3):
     return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
-@pytest.fixture(params=["journal", "postgresql"])
+@pytest.fixture(params=["journal", pytest.param("postgresql", marks=pytest.mark.slow)])
 def shared(request, tmp_path):
     """Storage that several processes may use."""
     if request.param == "journal":
@@ -201,12 +201,12 @@ def test_a_killed_worker_loses_its_running_trial_alone(shared):
         assert lost.poll() is None
     lost.send_signal(signal.SIGKILL)
     lost.wait()
-    workers = [start_worker(shared, 6) for _ in range(4)]
-    assert [worker.wait(timeout=300) for worker in workers] == [0, 0, 0, 0]
+    workers = [start_worker(shared, 6) for _ in range(2)]
+    assert [worker.wait(timeout=300) for worker in workers] == [0, 0]
     trials = trials_of(shared)
     states = [trial.state for trial in trials]
     assert states[0] == TrialState.FAIL
-    assert 6 <= states.count(TrialState.COMPLETE) <= 9  # four may begin the last one
+    assert 6 <= states.count(TrialState.COMPLETE) <= 7  # both may begin the last one
     assert TrialState.RUNNING not in states
     assert [trial.number for trial in trials] == list(range(len(states)))
     assert len({trial.params["lr"] for trial in trials}) == len(trials)

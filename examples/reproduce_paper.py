@@ -16,6 +16,8 @@ import argparse
 import gzip
 import hashlib
 import json
+import os
+import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -192,9 +194,20 @@ def report(options):
     if len({runs[0]["train_size"] for runs in read_runs(options.folder).values()}) > 1:
         figures.insert(0, draw_learning_curve(options.folder))
     made = ", ".join(f"{package} {version(package)}" for package in ("sitenet-sklearn", "torch", "scikit-learn"))
+    made = f"With {made}, Python {platform.python_version()} on {platform.machine()} with {os.cpu_count()} cores."
+    commands = ["Commands:", "", "```bash", *map(command, read_runs(options.folder).values()), "```"]
     images = [f"![{path.stem}]({path.name})" for path in figures]
-    text = "\n".join(["# The paper's figures, reproduced", "", f"With {made}.", "", *rows, "", *images, ""])
+    text = "\n".join(["# The paper's figures, reproduced", "", made, "", *rows, "", *commands, "", *images, ""])
     (options.folder / "report.md").write_text(text)
+
+
+def command(runs):
+    """Tell the command that trains the networks of a setting."""
+    words = ["python examples/reproduce_paper.py train --target", runs[0]["target"]]
+    for name in ("train_size", "max_atoms", "cutoff", "fold"):
+        if runs[0][name] is not None:
+            words += ["--" + name.replace("_", "-"), runs[0][name]]
+    return " ".join(map(str, [*words, "--max-epochs", runs[0]["epochs"], "--seeds", *(run["seed"] for run in runs)]))
 
 
 def draw(name, run, folder):

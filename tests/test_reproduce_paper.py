@@ -42,6 +42,7 @@ def test_the_report_has_a_row_for_every_setting_and_its_figures(run):
     assert first[:4] == ["| band-gap", "20", "10", "none"]
     assert first[6:8] == ["2", "1"]
     assert second[1:4] == ["30", "10", "5.0"]
+    assert "train --target band-gap --train-size 20 --max-atoms 10 --max-epochs 1 --seeds 0 1\n" in text
     for name in ("fig5a", "fig5b_band-gap_20_10_none", "fig6_band-gap_20_10_none", "fig7b_band-gap_30_10_5"):
         assert f"({name}.png)" in text
         assert (folder / f"{name}.png").stat().st_size > 5000

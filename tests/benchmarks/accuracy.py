@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=2 python tests/benchmarks/accuracy.py train_1000 --seeds 5 --folder accuracy
     python tests/benchmarks/accuracy.py train_1000 --model "gradient boosting, Magpie"
-    python tests/benchmarks/accuracy.py --table
+    python tests/benchmarks/accuracy.py --table --learning-curve learning_curve.png
 
 Predictions of every model and seed are kept in the folder, networks too: a run goes on where it was interrupted,
 a Site-Net even within its training. The table has the mean absolute error of single models with its spread over seeds,
@@ -17,6 +17,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 from crystals import DATA, read_records
+from matplotlib.figure import Figure
 from peers import PEERS
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
@@ -104,14 +105,19 @@ def run(name, seed, options):
     np.savez(path, y_test=y_test, y_pred=y_pred, epochs=epochs, seconds=seconds)
 
 
-def print_table(folder):
-    """One row for every task and model in the folder."""
+def read_runs(folder):
+    """Results in the folder by task, model and settings."""
     runs = {}
     for path in sorted((folder / "results").glob("*.npz")):
         runs.setdefault(tuple(path.stem.split("__")[:3]), []).append(np.load(path))
+    return runs
+
+
+def print_table(folder):
+    """One row for every task and model in the folder."""
     print("| task | model | settings | MAE | spread | seeds | MAE of their mean | epochs | minutes each |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for names, results in runs.items():
+    for names, results in read_runs(folder).items():
         y = results[0]["y_test"]
         errors = [np.abs(result["y_pred"] - y).mean() for result in results]
         together = np.abs(np.mean([result["y_pred"] for result in results], axis=0) - y).mean()
@@ -120,6 +126,21 @@ def print_table(folder):
             f"| {' | '.join(names)} | {np.mean(errors):.3f} | {np.std(errors):.3f} | {len(results)} | {together:.3f} "
             f"| {results[0]['epochs']} | {minutes:.1f} |"
         )
+
+
+def draw_learning_curve(folder, path):
+    """Draw the mean error of every model against the number of Matbench's crystals that it learned from."""
+    figure = Figure(figsize=(5.5, 4), layout="constrained")
+    ax, points = figure.add_subplot(), {}
+    for (task, model, _), results in read_runs(folder).items():
+        if task.startswith("train_"):
+            errors = [np.abs(result["y_pred"] - result["y_test"]).mean() for result in results]
+            points.setdefault(model, []).append((int(task.removeprefix("train_")), np.mean(errors), np.std(errors)))
+    for (model, values), marker in zip(sorted(points.items()), "osD^v", strict=False):
+        ax.errorbar(*zip(*sorted(values), strict=True), fmt=f"{marker}-", capsize=3, label=model)
+    ax.set(xscale="log", xlabel="training crystals", ylabel="mean absolute error (eV)")
+    ax.legend()
+    figure.savefig(path, dpi=120)
 
 
 if __name__ == "__main__":
@@ -134,8 +155,11 @@ if __name__ == "__main__":
     parser.add_argument("--label", default="recipe", help="name of these settings in the table")
     parser.add_argument("--folder", type=Path, default=Path("accuracy"))
     parser.add_argument("--table", action="store_true", help="only print what the folder holds")
+    parser.add_argument("--learning-curve", type=Path, help="file for a figure of the tasks train_*")
     options = parser.parse_args()
     options.folder.mkdir(exist_ok=True)
     for seed in [] if options.table else options.seeds:
         run(options.task, seed, options)
     print_table(options.folder)
+    if options.learning_curve:
+        draw_learning_curve(options.folder, options.learning_curve)

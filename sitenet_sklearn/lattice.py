@@ -84,12 +84,12 @@ def short_vectors(basis, shortest, longest):
     Raises
     ------
     CrystalError
-        If the basis is so elongated that there are too many.
+        If there are too many, as of an elongated basis.
     """
     reciprocal = np.linalg.norm(np.linalg.inv(basis), axis=0)
     bounds = np.floor(longest * reciprocal + 1e-9).astype(int)
     if np.prod(2.0 * bounds + 1) > 40 * MAX_VECTORS:
-        refuse_elongated(basis)
+        refuse_search(basis)
     grid = np.indices((bounds[0] + 1, *(2 * bounds[1:] + 1))).reshape(3, -1).T
     grid[:, 1:] -= bounds[1:]
     grid = grid[grid @ np.array([4 * bounds[1] * bounds[2] + 4 * max(bounds) + 1, 2 * bounds[2] + 1, 1]) > 0]
@@ -97,15 +97,18 @@ def short_vectors(basis, shortest, longest):
     order = np.argsort(lengths, kind="stable")
     found = grid[order[(lengths[order] >= shortest) & (lengths[order] <= longest)]]
     if len(found) > MAX_VECTORS:
-        refuse_elongated(basis)
+        refuse_search(basis)
     return found
 
 
-def refuse_elongated(basis):
-    """Raise a CrystalError that gives the proportions of a basis."""
+def refuse_search(basis):
+    """Raise a CrystalError that gives the proportions of a basis and says what to do."""
     lengths = np.linalg.norm(basis, axis=1)
     proportions = " : ".join(f"{length / lengths[0]:.3g}" for length in lengths)
-    raise CrystalError(f"the primitive cell is too elongated to be searched for a supercell ({proportions})")
+    raise CrystalError(
+        f"too many supercells to search: the primitive cell ({proportions}) is too elongated, or max_atoms too large; "
+        "pass a smaller max_atoms"
+    )
 
 
 def nearest_image_distances(displacements, basis):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .lattice import refuse_elongated, short_vectors
+from .lattice import refuse_search, short_vectors
 
 TIE = 1e-6
 """Relative difference below which two scores count as equal."""
@@ -172,7 +172,7 @@ class _Effort:
     def spend(self, n):
         self.left -= n
         if self.left < 0:
-            refuse_elongated(self.basis)
+            refuse_search(self.basis)
 
 
 def _good_triples(basis, max_index, shape, threshold, effort):

@@ -102,9 +102,13 @@ def load_model(path, *, device="auto") -> Any:
     """
     header, tensors = read_model(path)
     try:
-        return _build(header["model"], dict(tensors), device)
+        model = _build(header["model"], dict(tensors), device)
+        check_is_fitted(model)
+        if not hasattr(model, "predict"):
+            raise ValueError("its last step cannot predict")
     except Exception as error:  # whatever a header that says what cannot be makes others raise
         raise ValueError(f"{path} cannot be loaded: {error!s:.500}") from error
+    return model
 
 
 def _describe(model, tensors, *, fitted=True):

@@ -149,7 +149,7 @@ def _nodes(tree):
 
 
 def _nest(rng, value):
-    for _ in range(int(rng.choice([10, 300]))):
+    for _ in range(int(rng.choice([10, 80]))):
         value = [value] if rng.integers(2) else {"class": "Pipeline", "steps": [["a", value]]}
     return value
 

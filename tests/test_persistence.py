@@ -201,6 +201,8 @@ def set_node(**values):
         (set_network(activation="sine"), "cannot be loaded: 'sine'"),
         (lambda h: h["model"].pop("steps"), "cannot be loaded: 'steps'"),
         (lambda h: h.pop("model"), "cannot be loaded: 'model'"),
+        (lambda h: h["model"]["steps"].pop(), "cannot be loaded: its last step cannot predict"),
+        (lambda h: h["model"]["steps"][-1][1].pop("network"), "cannot be loaded: .*not fitted"),
         (set_network(n_heads=10**40), "cannot be loaded"),
         (set_network(n_blocks=float("inf")), "cannot be loaded"),
         (set_network(pre_pool_layers=[[[1]]]), "cannot be loaded"),

@@ -83,7 +83,8 @@ class AttentionBlock(nn.Module):
         self.feature_norm = norm(site_dim)
         self.interaction_norm = None if last else norm(interactions)
         self.site_layer = Perceptron([sites, sites], *style, dropout)
-        self.cutoff, self.normalization = cutoff, normalization
+        self.cutoff = None if cutoff is None else float(cutoff)
+        self.normalization = normalization
         self.compiled = None
         self.is_paper_style = style == ("mish", "layer") and len(hidden_layers) == 1
 

@@ -103,12 +103,16 @@ def load_model(path, *, device="auto") -> Any:
     header, tensors = read_model(path)
     try:
         model = _build(header["model"], dict(tensors), device)
-        check_is_fitted(model)
-        if not hasattr(model, "predict"):
-            raise ValueError("its last step cannot predict")
+        _check_predicts(model)
     except Exception as error:  # whatever a header that says what cannot be makes others raise
         raise ValueError(f"{path} cannot be loaded: {error!s:.500}") from error
     return model
+
+
+def _check_predicts(model):
+    check_is_fitted(model)
+    if not hasattr(model, "predict"):
+        raise ValueError("its last step cannot predict")
 
 
 def _describe(model, tensors, *, fitted=True):

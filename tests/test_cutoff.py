@@ -20,6 +20,14 @@ def test_both_columns_are_cross_validation_on_the_same_folds(featurized, band_ga
     assert (found["none"] != found["cutoff"]).all()
 
 
+@pytest.mark.parametrize("cutoff", [10**40, 5])
+def test_whole_numbers_are_cutoffs(featurized, band_gaps, cutoff):
+    whole, real = (
+        SiteNetRegressor(**TINY, cutoff=value).fit(featurized, band_gaps) for value in (cutoff, float(cutoff))
+    )
+    np.testing.assert_array_equal(whole.predict(featurized), real.predict(featurized))
+
+
 def test_a_cutoff_beyond_the_supercell_changes_nothing(structures, band_gaps):
     pipeline = make_pipeline(SupercellFeaturizer(max_atoms=20), SiteNetRegressor(**TINY))
     found = compare_cutoff(pipeline, structures[:20], band_gaps[:20], cutoff=1e6, cv=2)

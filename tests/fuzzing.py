@@ -5,6 +5,7 @@ documented; whatever else happens is raised.
 """
 
 import contextlib
+import copy
 import hashlib
 import io
 import json
@@ -167,9 +168,9 @@ def _edit_tree(rng, tree):
         node[key] = _nest(rng, node[key])
     elif kind == 3:
         other, name = nodes[rng.integers(len(nodes))]
-        node[key] = json.loads(json.dumps(other[name]))
+        node[key] = copy.deepcopy(other[name])
     else:
-        node[key] = ODD_VALUES[rng.integers(len(ODD_VALUES))]
+        node[key] = copy.deepcopy(ODD_VALUES[rng.integers(len(ODD_VALUES))])
 
 
 def _edit_tensors(rng, tensors):

@@ -40,7 +40,7 @@ grouped = -cross_val_score(model, crystals, band_gap, groups=groups, cv=GroupKFo
 pd.Series({"random folds": once.mean(), "folds by elements": grouped.mean()}, name="MAE (eV)").round(3)
 
 # %%
-# Would more crystals help? The error on a log scale against the number of crystals trained on.
+# Would more crystals help? The error against the number of crystals trained on, on a log scale.
 display = LearningCurveDisplay.from_estimator(
     model,
     crystals,
@@ -52,7 +52,10 @@ display = LearningCurveDisplay.from_estimator(
     score_name="MAE (eV)",
     score_type="test",
 )
-display.ax_.set(xscale="log", yscale="log", xlabel="crystals to train on")
+display.ax_.set(xscale="log", xlabel="crystals to train on")
+display.ax_.set_xticks(display.train_sizes, display.train_sizes)
+display.ax_.minorticks_off()
+display.figure_.set_layout_engine("constrained")
 
 # %%
 # A fold whose test crystals are all of one kind says what to expect of kinds that were not trained on. The anion of a

@@ -37,6 +37,8 @@ result.trials[["number", "value", "state", "params_lr", "params_n_heads", "user_
 history = study_plots.plot_optimization_history(result.study)
 importances = study_plots.plot_param_importances(result.study)
 curves = study_plots.plot_intermediate_values(result.study)
+for axes in (history, importances, curves):
+    axes.figure.set_layout_engine("constrained")
 
 # %%
 # The best parameters were fitted on all crystals.

@@ -93,7 +93,7 @@ def test_structures_are_featurized_once_for_every_setting(structures, band_gaps,
 def test_bad_trials_end_early(featurized, band_gaps, pruner):
     space = {"lr": CategoricalDistribution([1e-3, 1e-7])}
     model = SiteNetRegressor(**TINY | {"max_epochs": 6})
-    result = tune(model, featurized, band_gaps, space, cv=2, n_trials=14, pruner=pruner, random_state=0)
+    result = tune(model, featurized, band_gaps, space, cv=2, n_trials=10, pruner=pruner, random_state=0)
     pruned = result.trials[result.trials["state"] == "PRUNED"]
     assert len(pruned)
     assert (pruned["user_attrs_epochs"] < 12).all()

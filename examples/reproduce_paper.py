@@ -161,11 +161,16 @@ def run_name(options):
 
 
 def read_runs(folder):
-    """Group the results in the folder by their setting."""
+    """Group the results in the folder by their setting, smaller ones first."""
     groups = {}
     for path in sorted((folder / "runs").glob("*.json")):
         groups.setdefault(path.stem.rpartition("_")[0], []).append(json.loads(path.read_text()))
-    return groups
+
+    def size(group):
+        target, n_train, atoms, cutoff = (group[1][0][name] for name in ("target", "n_train", "max_atoms", "cutoff"))
+        return target, n_train, atoms, cutoff or np.inf
+
+    return dict(sorted(groups.items(), key=size))
 
 
 def report(options):

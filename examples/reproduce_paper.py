@@ -189,7 +189,7 @@ def report(options):
         shown = [setting[0], setting[1] or "all", setting[2], setting[3] or "none"]
         figures_of_run = [
             f"{np.mean(errors):.3f}",
-            f"{np.std(errors):.3f}",
+            f"{np.std(errors):.3f}" if len(runs) > 1 else "",
             len(runs),
             first["epochs"],
             f"{minutes:.1f}",

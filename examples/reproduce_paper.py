@@ -36,7 +36,6 @@ from sitenet_sklearn.attention_displays import AttentionHistogramDisplay, LongRa
 from sitenet_sklearn.complexity import complexity
 from sitenet_sklearn.datasets import fetch_matbench
 from sitenet_sklearn.displays import ParityDisplay
-from sitenet_sklearn.elements import elemental_property_names
 
 TASKS = {
     "band-gap": ("matbench_mp_gap", "band_gap_eV", "eV"),
@@ -92,8 +91,7 @@ def featurized(part, options):
             Structure.from_str(row.poscar, fmt="poscar") if row.structure is None else row.structure
             for row in part.itertuples()
         ]
-        features = (*elemental_property_names(), "OxidationState")
-        featurizer = SupercellFeaturizer(max_atoms=options.max_atoms, site_features=features, verbose=1)
+        featurizer = SupercellFeaturizer(max_atoms=options.max_atoms, site_features="all", verbose=1)
         cells = pd.DataFrame(
             {
                 "complexity": [complexity(structure).total for structure in structures],

@@ -13,7 +13,10 @@ SITE_FEATURES = (*PAPER_PROPERTIES, "OxidationState")
 INTERACTION_FEATURES = ("distance", "log_coulomb")
 """Names of the two interaction features of the paper, in order."""
 
-PAIR_FEATURES = (*INTERACTION_FEATURES, "inverse_distance", "inverse_square_distance")
+DISTANCE_GAUSSIANS = {f"gaussian_{centre}": centre for centre in np.arange(1.5, 7.5, 0.5).tolist()}
+"""Names of Gaussians of the distance, and their centres in angstrom; all are 0.5 angstrom wide."""
+
+PAIR_FEATURES = (*INTERACTION_FEATURES, "inverse_distance", "inverse_square_distance", *DISTANCE_GAUSSIANS)
 """Names of all interaction features; the network makes them of the distance and the elements of a pair."""
 
 

@@ -13,8 +13,8 @@ from sklearn.utils import check_consistent_length, gen_batches
 from tqdm.auto import tqdm
 
 from ._validation import Interval, StrOptions, _fit_context
-from .crystal import INTERACTION_FEATURES, PAIR_FEATURES, SITE_FEATURES, empty_crystal
-from .elements import elemental_table
+from .crystal import DISTANCE_GAUSSIANS, INTERACTION_FEATURES, PAIR_FEATURES, SITE_FEATURES, empty_crystal
+from .elements import elemental_property_names, elemental_table
 from .featurize import ChosenSupercell, choose_supercell, featurize_chunk
 from .ragged import RaggedCrystals
 from .structures import (
@@ -53,15 +53,16 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         surroundings that the minimum-image convention represents completely.
     compress : bool, default=True
         Whether to merge equivalent sites and neighbours. False keeps every pair, as an oracle for tests.
-    site_features : tuple of str, default=SITE_FEATURES
+    site_features : tuple of str or "all", default=SITE_FEATURES
         Columns of the site features, by default the paper's nine: names of matminer's elemental properties
         (`sitenet_sklearn.elements.elemental_property_names()`; a missing value is the mean over the elements
-        that have one) and "OxidationState".
+        that have one) and "OxidationState". "all" takes every one, which predicts better.
     oxidation_states : {"given", "guess"}, default="given"
         "given" takes them from the structure, 0 where it has none; "guess" lets pymatgen choose the likeliest
         charge-neutral ones for crystals that have none, the same for all sites of an element, 0 where it finds none.
-    interaction_features : tuple of str, default=INTERACTION_FEATURES
-        Features of pairs, by default the paper's two; some of `sitenet_sklearn.crystal.PAIR_FEATURES`.
+    interaction_features : tuple of str or "gaussians", default=INTERACTION_FEATURES
+        Features of pairs, by default the paper's two; some of `sitenet_sklearn.crystal.PAIR_FEATURES`. "gaussians"
+        adds a basis of the distance to the paper's, which predicts better.
     symprec : float, default=0.01
         Tolerance in angstrom with which spglib looks for a smaller primitive cell. The paper's 0.5 merges
         distinct sites of distorted crystals.
@@ -109,9 +110,9 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         "max_atoms": [Interval(Integral, 1, None, closed="left")],
         "shape": [StrOptions(set(SHAPES))],
         "compress": ["boolean"],
-        "site_features": [tuple, list],
+        "site_features": [tuple, list, StrOptions({"all"})],
         "oxidation_states": [StrOptions({"given", "guess"})],
-        "interaction_features": [tuple, list],
+        "interaction_features": [tuple, list, StrOptions({"gaussians"})],
         "symprec": [Interval(Real, 0, None, closed="neither")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "on_error": [StrOptions({"raise", "mask"})],
@@ -222,7 +223,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         failed = [k for k, record in enumerate(records) if isinstance(record, str)]
         failures = [Failure(start + k, names[k], formula_of(items[k]), records[k]) for k in failed]
         for k in failed:
-            records[k] = empty_crystal(len(self.site_features))
+            records[k] = empty_crystal(len(self.site_feature_names_out_))
         metadata = {
             "site_feature_names": self.site_feature_names_out_,
             "interaction_feature_names": self.pair_feature_names_out_,
@@ -269,12 +270,12 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
     def record_parameters(self):
         """Return the parameters that the record of a crystal depends on, as a dict."""
-        names = ("max_atoms", "shape", "compress", "site_features", "oxidation_states", "symprec", "tol")
-        return {name: getattr(self, name) for name in names}
+        names = ("max_atoms", "shape", "compress", "oxidation_states", "symprec", "tol")
+        return {name: getattr(self, name) for name in names} | {"site_features": self.site_feature_names_out_}
 
     def _check_features(self):
-        elemental_table(tuple(name for name in self.site_features if name != "OxidationState"))
-        unknown = set(self.interaction_features) - set(PAIR_FEATURES)
+        elemental_table(tuple(name for name in self.site_feature_names_out_ if name != "OxidationState"))
+        unknown = set(self.pair_feature_names_out_) - set(PAIR_FEATURES)
         if unknown or not self.interaction_features:
             raise ValueError(f"interaction_features must be some of {PAIR_FEATURES}, got {self.interaction_features!r}")
 
@@ -294,11 +295,15 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     @property
     def site_feature_names_out_(self):
         """Names of the site features."""
+        if isinstance(self.site_features, str):
+            return (*elemental_property_names(), "OxidationState")
         return tuple(self.site_features)
 
     @property
     def pair_feature_names_out_(self):
         """Names of the interaction features."""
+        if isinstance(self.interaction_features, str):
+            return (*INTERACTION_FEATURES, *DISTANCE_GAUSSIANS)
         return tuple(self.interaction_features)
 
     def set_output(self, *, transform=None):  # noqa: ARG002

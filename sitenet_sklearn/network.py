@@ -1,12 +1,13 @@
 """`SiteNet`: the network of the paper as a torch module, from a batch of crystals to one number each."""
 
 import math
+from functools import partial
 
 import torch
 from torch import nn
 
 from .attention import AttentionBlock
-from .crystal import INTERACTION_FEATURES
+from .crystal import DISTANCE_GAUSSIANS, INTERACTION_FEATURES
 from .elements import MAX_ATOMIC_NUMBER
 from .layers import Perceptron, straight_through_clamp
 from .segments import segment_max, segment_softmax, segment_sum
@@ -16,6 +17,7 @@ BOHR = 0.529177210903 / 1.00001495
 """Bohr radius in units of 1.00001495 angstrom (the "angstrom star"), as the published models were trained with."""
 
 MAX_LOG_COULOMB = 10.0
+GAUSSIAN_WIDTH = 0.5
 
 
 class SiteNet(nn.Module):
@@ -233,7 +235,9 @@ def pair_features(batch, names=INTERACTION_FEATURES):
     """Compute interaction features of every pair from its distance and elements.
 
     "log_coulomb" is ln(Z_i Z_j / d_ij), with the distance in bohr, and ln(0.5 Z_i^2.4) where j is i itself,
-    clipped to [-10, 10] (section 2.1 of the paper). The inverse distances are 0 where j is i itself.
+    clipped to [-10, 10] (section 2.1 of the paper). The inverse distances are 0 where j is i itself. "gaussian_2.0" is
+    exp(-((d_ij - 2 A) / 0.5 A)^2): a basis in which shells of neighbours are told apart without learning to, as
+    introduced for SchNet (doi:10.1063/1.5019779).
 
     Parameters
     ----------
@@ -259,6 +263,10 @@ def _log_coulomb(batch):
     return log_coulomb.clamp(-MAX_LOG_COULOMB, MAX_LOG_COULOMB)
 
 
+def _gaussian(batch, centre):
+    return torch.exp(-(((batch.pair_distance - centre) / GAUSSIAN_WIDTH) ** 2))
+
+
 def _inverse_distance(batch):
     return batch.pair_distance.masked_fill(batch.pair_distance == 0, torch.inf).reciprocal()
 
@@ -268,6 +276,7 @@ _PAIR_FUNCTIONS = {
     "log_coulomb": _log_coulomb,
     "inverse_distance": _inverse_distance,
     "inverse_square_distance": lambda batch: _inverse_distance(batch) ** 2,
+    **{name: partial(_gaussian, centre=centre) for name, centre in DISTANCE_GAUSSIANS.items()},
 }
 
 

@@ -79,6 +79,10 @@ def dense_site_net(network, batch):
     site_features = (batch.site_features - network.site_shift) / network.site_scale
     sites = perceptron(network.site_input, torch.cat([embedding, site_features], dim=1))
     interactions = interactions_of(batch.atomic_numbers, neighbors, distances)
+    if len(network.interaction_features) > 2:
+        shells = torch.linspace(1.5, 7, 12, dtype=distances.dtype)
+        gaussians = torch.exp(-4 * (distances[..., None] - shells) ** 2)
+        interactions = torch.cat([interactions, gaussians], dim=-1)
     interactions = (interactions - network.interaction_shift) / network.interaction_scale
     interactions = perceptron(network.blocks[0].interaction_input, interactions)
     outputs, attention = [], []

@@ -8,7 +8,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sitenet_sklearn import RaggedCrystals, SupercellFeaturizer
-from sitenet_sklearn.crystal import SITE_FEATURES
+from sitenet_sklearn.crystal import DISTANCE_GAUSSIANS, INTERACTION_FEATURES, SITE_FEATURES
+from sitenet_sklearn.elements import elemental_property_names
 from sitenet_sklearn.structures import CrystalError, Failure, FeaturizationError
 
 
@@ -118,6 +119,7 @@ def test_wrong_target_is_refused_before_featurization(crystals, monkeypatch):
         {"cache": 7},
         {"oxidation_states": "maybe"},
         {"site_features": "Number"},
+        {"interaction_features": "distance"},
     ],
 )
 def test_wrong_parameters_are_named(crystals, parameters):
@@ -207,6 +209,16 @@ def test_site_features_by_choice(crystals):
     X = SupercellFeaturizer(max_atoms=20, site_features=names, oxidation_states="guess").transform([crystals["NaCl"]])
     assert X.site_feature_names == names
     np.testing.assert_allclose(X[0].site_features, [[2, 1, 1], [94, -1, 7]])
+
+
+def test_all_site_features_and_gaussians_have_names_of_their_own(crystals, tmp_path):
+    short = SupercellFeaturizer(20, site_features="all", interaction_features="gaussians", cache=tmp_path / "cache")
+    names = (*elemental_property_names(), "OxidationState"), (*INTERACTION_FEATURES, *DISTANCE_GAUSSIANS)
+    X = short.transform([crystals["NaCl"]])
+    assert (X.site_feature_names, X.interaction_feature_names) == names
+    long = SupercellFeaturizer(20, site_features=names[0], interaction_features=names[1])
+    np.testing.assert_array_equal(X[0].site_features, long.transform([crystals["NaCl"]])[0].site_features)
+    assert short.record_parameters() == long.record_parameters()  # they share records of a cache
 
 
 def test_unknown_features_are_named(crystals):

@@ -8,6 +8,7 @@ from redescribe import redescribe
 
 from sitenet_sklearn import RaggedCrystals, SupercellFeaturizer
 from sitenet_sklearn.batch import collate
+from sitenet_sklearn.crystal import DISTANCE_GAUSSIANS, INTERACTION_FEATURES
 from sitenet_sklearn.network import SiteNet, pair_features
 
 SMALL = {
@@ -48,6 +49,7 @@ ARCHITECTURES = st.fixed_dictionaries(
         "normalization": st.sampled_from(["layer", "none", "batch"]),
         "pooling": st.sampled_from(["mean", "max", "attention"]),
         "cutoff": st.sampled_from([None, 3.0]),
+        "interaction_features": st.sampled_from([INTERACTION_FEATURES, (*INTERACTION_FEATURES, *DISTANCE_GAUSSIANS)]),
     }
 )
 
@@ -237,3 +239,12 @@ def test_inverse_distances_are_zero_for_the_site_itself():
     X = RaggedCrystals.from_distances([[55]], [[[0.0, 2.0]]], [2])
     features = pair_features(collate(X), ["inverse_distance", "inverse_square_distance", "distance"])
     assert features.tolist() == [[0, 0, 0], [0.5, 0.25, 2]]
+
+
+def test_gaussians_tell_shells_of_neighbours_apart():
+    X = RaggedCrystals.from_distances([[55]], [[[0.0, 2.0, 2.5, 9.0]]], [4])
+    features = pair_features(collate(X), ["gaussian_1.5", "gaussian_2.0", "gaussian_7.0"])
+    near = np.exp(-1)
+    expected = [[np.exp(-9), np.exp(-16), 0], [near, 1, 0], [np.exp(-4), near, 0], [0, 0, np.exp(-16)]]
+    np.testing.assert_allclose(features, expected, atol=1e-6)
+    assert list(DISTANCE_GAUSSIANS.values()) == np.linspace(1.5, 7, 12).tolist()

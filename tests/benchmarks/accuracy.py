@@ -21,10 +21,13 @@ from matplotlib.figure import Figure
 from peers import PEERS
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
-from sitenet_sklearn.crystal import SITE_FEATURES
-from sitenet_sklearn.elements import elemental_property_names
 
 MATBENCH, GAP = "matbench_mp_gap_train", "band_gap_eV"
+FEATURES = {
+    "all": {"site_features": "all", "interaction_features": "gaussians"},
+    "all sites": {"site_features": "all"},
+    "paper": {},
+}
 TASKS = {
     "train_100": (MATBENCH, GAP),
     "train_1000": (MATBENCH, GAP),
@@ -70,8 +73,7 @@ def featurized(name, options):
     """Crystals of a task, kept in the folder, and their targets."""
     path = options.folder / f"{name}_{options.max_atoms}_{options.features}.joblib"
     if not path.is_file():
-        features = {"all": (*elemental_property_names(), "OxidationState"), "paper": SITE_FEATURES}[options.features]
-        featurizer = SupercellFeaturizer(max_atoms=options.max_atoms, site_features=features)
+        featurizer = SupercellFeaturizer(options.max_atoms, **FEATURES[options.features])
         joblib.dump([(featurizer.transform(structures), y) for structures, y in load_task(name)], path)
     return joblib.load(path)
 
@@ -150,7 +152,7 @@ if __name__ == "__main__":
     parser.add_argument("--model", choices=["Site-Net", *PEERS], default="Site-Net")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--max-atoms", type=int, default=50)
-    parser.add_argument("--features", choices=["all", "paper"], default="all", help="elemental properties of sites")
+    parser.add_argument("--features", choices=FEATURES, default="all", help="what describes sites and pairs")
     parser.add_argument("--largest", type=int, default=100, help="largest primitive cell that Site-Net is trained on")
     parser.add_argument("--parameters", default="{}", help="parameters of SiteNetRegressor, as JSON")
     parser.add_argument("--label", default="recipe", help="name of these settings in the table")

@@ -23,7 +23,6 @@ from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, load_model, s
 from sitenet_sklearn.attention_analysis import attention_histogram, attention_range, long_range_coefficients
 from sitenet_sklearn.attention_displays import AttentionHistogramDisplay, LongRangeDisplay
 from sitenet_sklearn.complexity import complexity
-from sitenet_sklearn.elements import elemental_property_names
 
 TARGETS = {"band gap": "band_gap_eV", "formation energy": "formation_energy_eV_per_atom"}
 
@@ -37,8 +36,7 @@ def prepare(options):
             list(read_records(MATBENCH, ids=set(splits[name][:n])))
             for name, n in (("train_1000", None), ("validation_2000", 500))
         )
-        features = (*elemental_property_names(), "OxidationState")
-        featurizer = SupercellFeaturizer(max_atoms=options.max_atoms, site_features=features)
+        featurizer = SupercellFeaturizer(max_atoms=options.max_atoms, site_features="all")
         X, X_test = (featurizer.transform([r["structure"] for r in part]) for part in (train, test))
         measures = pd.DataFrame(
             {

@@ -62,9 +62,12 @@ def run_demo(folder, *, max_atoms=100, max_epochs=40, random_state=0, n_crystals
     n_train = N_TRAIN * len(order) // len(crystals.data)
     train, test = order[:n_train], order[n_train:]
     y_train, y_test = crystals.target[train], crystals.target[test]
+    featurizer = SupercellFeaturizer(
+        max_atoms=max_atoms, site_features="all", interaction_features="gaussians", verbose=verbose
+    )
     pipeline = Pipeline(
         [
-            ("featurizer", SupercellFeaturizer(max_atoms=max_atoms, verbose=verbose)),
+            ("featurizer", featurizer),
             ("sitenet", SiteNetRegressor(max_epochs=max_epochs, random_state=random_state, verbose=verbose)),
         ]
     )

@@ -19,6 +19,8 @@ from .whole_file import written_whole
 def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settings):
     """Make the pipeline that the options ask for, and check all its parameters.
 
+    Its features are the finest: all elemental properties, and Gaussians of the distance.
+
     Parameters
     ----------
     parameters : dict of str to object
@@ -47,7 +49,13 @@ def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settin
         If a parameter is unknown or wrong, or the device is not there.
     """
     network = (SiteNetClassifier if classify else SiteNetRegressor)(device=device, verbose=int(not quiet), **settings)
-    featurizer = SupercellFeaturizer(max_atoms=max_atoms, n_jobs=jobs, verbose=int(not quiet))
+    featurizer = SupercellFeaturizer(
+        max_atoms=max_atoms,
+        site_features="all",
+        interaction_features="gaussians",
+        n_jobs=jobs,
+        verbose=int(not quiet),
+    )
     pipeline = Pipeline([("featurizer", featurizer), ("sitenet", network)]).set_params(**parameters)
     for step in pipeline:
         step._validate_params()  # noqa: SLF001

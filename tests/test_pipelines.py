@@ -14,6 +14,12 @@ def test_options_and_parameters_make_a_pipeline():
     assert isinstance(make_model({}, **OPTIONS | {"classify": True})["sitenet"], SiteNetClassifier)
 
 
+def test_features_are_the_finest_unless_others_are_named():
+    featurizer = make_model({"featurizer__site_features": ("NValence",)}, **OPTIONS)["featurizer"]
+    assert (featurizer.site_features, featurizer.interaction_features) == (("NValence",), "gaussians")
+    assert make_model({}, **OPTIONS)["featurizer"].site_features == "all"
+
+
 @pytest.mark.parametrize(
     ("parameters", "options", "message"),
     [

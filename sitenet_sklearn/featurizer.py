@@ -192,8 +192,6 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         FeaturizationError
             If any crystal fails and `on_error` is "raise": it lists index, name, formula and reason of all that do.
         """
-        self._validate_params()
-        self._check_features()
         X, failures = self.transform_with_failures(X)
         self.report(failures)
         return X
@@ -215,6 +213,8 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         failures : list of Failure
             Those crystals and why.
         """
+        self._validate_params()
+        self._check_features()
         items, names = list_crystals(X, type(self).__name__)
         parameters = self.record_parameters()
         if self.on_error == "raise" and any(map(_refused_at_once, items)):

@@ -236,8 +236,8 @@ def pair_features(batch, names=INTERACTION_FEATURES):
 
     "log_coulomb" is ln(Z_i Z_j / d_ij), with the distance in bohr, and ln(0.5 Z_i^2.4) where j is i itself,
     clipped to [-10, 10] (section 2.1 of the paper). The inverse distances are 0 where j is i itself. "gaussian_2.0" is
-    exp(-((d_ij - 2 A) / 0.5 A)^2): a basis in which shells of neighbours are told apart without learning to, as
-    introduced for SchNet (doi:10.1063/1.5019779).
+    exp(-((d_ij - 2 A) / 0.5 A)^2): a basis that tells shells of neighbours apart without learning to, as in
+    SchNet (doi:10.1063/1.5019779).
 
     Parameters
     ----------

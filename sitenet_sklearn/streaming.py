@@ -63,7 +63,8 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024) -> RaggedCrystal
 
 def _featurize_chunks(featurizer, X, partial, chunk_size):
     """Featurize the chunks that are not there yet; return the folders of all, and the crystals that failed."""
-    parameters = featurizer.record_parameters() | {"on_error": featurizer.on_error}
+    names = featurizer.pair_feature_names_out_
+    parameters = featurizer.record_parameters() | {"on_error": featurizer.on_error, "interaction_features": names}
     folders, failures, crystals, start = [], [], iter(X), 0
     with tqdm(desc="featurize", unit="crystal", disable=not featurizer.verbose) as bar:
         while chunk := list(islice(crystals, chunk_size)):

@@ -102,15 +102,22 @@ def test_chunks_need_few_open_files(structures, tmp_path):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_other_parameters_or_crystals_share_no_chunks(structures, tmp_path):
+@pytest.mark.parametrize("featurizer", [FEATURIZER, SupercellFeaturizer(20, interaction_features="gaussians")])
+def test_other_parameters_share_no_chunks(structures, tmp_path, featurizer):
     def broken():
         yield from structures[:10]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         featurize_to_store(SupercellFeaturizer(max_atoms=20), broken(), tmp_path / "store", chunk_size=10)
-    stored = featurize_to_store(FEATURIZER, structures[:10], tmp_path / "store", chunk_size=10)
-    assert stored.max_atoms == 50
+    stored = featurize_to_store(featurizer, structures[:10], tmp_path / "store", chunk_size=10)
+    assert stored.metadata == featurizer.transform(structures[:1]).metadata
+
+
+def test_wrong_parameters_are_refused_before_anything_is_written(structures, tmp_path):
+    with pytest.raises(ValueError, match="'site_features' parameter"):
+        featurize_to_store(SupercellFeaturizer(20, site_features="some"), structures, tmp_path / "store")
+    assert not (tmp_path / "store.partial").exists()
 
 
 def test_all_failures_are_listed_with_their_index_in_the_whole(structures, tmp_path):

@@ -212,6 +212,11 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             With an empty row for every crystal that fails.
         failures : list of Failure
             Those crystals and why.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is wrong.
         """
         self._validate_params()
         self._check_features()

@@ -35,8 +35,8 @@ def check_target(y, n_crystals):
     Raises
     ------
     ValueError
-        If the length differs, or values are missing, infinite or not numbers, the first index is named; or if all
-        crystals lack one of several targets.
+        If the length differs, if values are missing, infinite or not numbers, the first index is named, or if none of
+        several targets is known of any crystal.
     """
     if y is None:
         raise ValueError("y is None, but a target for every crystal is required")
@@ -60,8 +60,8 @@ def _check_targets(array):
         raise ValueError(f"y must hold numbers: {error}") from error
     if np.isinf(targets).any():
         raise ValueError(f"y must hold finite numbers or NaN, got inf at index {np.argwhere(np.isinf(targets))[0][0]}")
-    if np.isnan(targets).all(axis=0).any():
-        raise ValueError(f"target {np.isnan(targets).all(axis=0).argmax()} of y is unknown (NaN) for all crystals")
+    if np.isnan(targets).all():
+        raise ValueError("y must hold a known target, all are NaN")
     return targets
 
 

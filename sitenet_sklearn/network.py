@@ -199,8 +199,16 @@ class SiteNet(nn.Module):
         ----------
         y : Tensor of shape (n,) or (n, k)
             Training targets: shifted by the median and scaled by the standard deviation of those that are not NaN.
+
+        Raises
+        ------
+        ValueError
+            If all of one target are NaN.
         """
         targets = [column[~column.isnan()] for column in y.reshape(len(y), -1).T]
+        for k, column in enumerate(targets):
+            if not len(column):
+                raise ValueError(f"target {k} of y is unknown (NaN) for all crystals to train on")
         shift, scale = (torch.stack([f(column) for column in targets]) for f in (torch.median, _deviation))
         self._set_standard("target", shift, scale)
 

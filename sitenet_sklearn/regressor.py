@@ -159,8 +159,8 @@ class SiteNetRegressor(RegressorMixin, BaseSiteNet):
 
     def _check_target(self, y, n, *, known):  # noqa: ARG002
         y = check_target(y, n)
-        if self.clamp and np.nanmin(y) < 0:
-            index = int(np.nanargmin(y.reshape(n, -1).min(axis=1)))
+        if self.clamp and (y < 0).any():
+            index = np.unravel_index(np.nanargmin(y), y.shape)[0]
             raise ValueError(
                 f"y holds negative targets (lowest {np.nanmin(y):.4g} at index {index}), which a clamped model cannot "
                 "predict: pass clamp=False"

@@ -51,10 +51,25 @@ def test_several_targets_are_learned_together_with_gaps(featurized, band_gaps):
     assert np.corrcoef(predicted[:, 0], predicted[:, 1])[0, 1] > 0.7
     assert np.abs(predicted[:, 1] / 1000 - band_gaps).mean() < np.abs(np.median(band_gaps) - band_gaps).mean()
     np.testing.assert_array_equal(model.net_.module_.target_scale[2], 1)
-    with pytest.raises(ValueError, match=r"target 1 of y is unknown \(NaN\) for all crystals"):
-        model.fit(featurized, np.column_stack([band_gaps, np.full(40, np.nan)]))
+    with pytest.raises(ValueError, match="y must hold a known target, all are NaN"):
+        model.fit(featurized, targets, validation_data=(featurized, np.full((40, 3), np.nan)))
     with pytest.raises(ValueError, match="finite numbers or NaN, got inf at index 3"):
         model.fit(featurized, np.where(np.arange(80).reshape(40, 2) == 6, np.inf, 1.0))
+
+
+def test_a_target_unknown_for_all_training_crystals_is_refused(featurized, band_gaps):
+    model = SiteNetRegressor(**QUICK, early_stopping=True)
+    targets = np.column_stack([band_gaps, np.full(40, np.nan)])
+    held_out = model._split(40, np.random.RandomState(0))[1]
+    targets[held_out, 1] = 1.0  # known, but not where the network learns
+    with pytest.raises(ValueError, match=r"target 1 of y is unknown \(NaN\) for all crystals to train on"):
+        model.fit(featurized, targets)
+
+
+def test_a_network_that_knows_a_target_goes_on_without_it(featurized, band_gaps):
+    model = SiteNetRegressor(**QUICK).partial_fit(featurized, np.column_stack([band_gaps, band_gaps]))
+    model.partial_fit(featurized, np.column_stack([band_gaps, np.full(40, np.nan)]))
+    assert np.isfinite(model.predict(featurized)).all()
 
 
 def test_validation_data_are_held_out_instead_of_a_random_share(featurized, band_gaps):

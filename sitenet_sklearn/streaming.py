@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tqdm.auto import tqdm
 from .cache import fingerprint
 from .ragged import RaggedCrystals
 from .store import StoreError, concatenate_stores
+from .structures import FeaturizationError, only_column
 
 
 def featurize_to_store(featurizer, X, path, *, chunk_size=1024) -> RaggedCrystals:
@@ -23,7 +25,7 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024) -> RaggedCrystal
     ----------
     featurizer : SupercellFeaturizer
         Its parameters count; with `on_error="raise"` all chunks are done before the failures are listed.
-    X : iterable of crystals
+    X : iterable of crystals or one-column DataFrame
         Any form that the featurizer takes; a generator is read chunk by chunk.
     path : path-like
         Folder to make.
@@ -65,9 +67,9 @@ def _featurize_chunks(featurizer, X, partial, chunk_size):
     """Featurize the chunks that are not there yet; return the folders of all, and the crystals that failed."""
     names = featurizer.pair_feature_names_out_
     parameters = featurizer.record_parameters() | {"on_error": featurizer.on_error, "interaction_features": names}
-    folders, failures, crystals, start = [], [], iter(X), 0
+    folders, failures, start = [], [], 0
     with tqdm(desc="featurize", unit="crystal", disable=not featurizer.verbose) as bar:
-        while chunk := list(islice(crystals, chunk_size)):
+        for chunk in _chunks(X, chunk_size, type(featurizer).__name__):
             folders.append(partial / f"{len(folders):06d}-{fingerprint(parameters, chunk).hexdigest()[:16]}")
             if not folders[-1].exists():
                 featurized, failed = featurizer.transform_with_failures(chunk, start)
@@ -102,6 +104,12 @@ def predict_in_chunks(model, X, *, method="predict", chunk_size=1024, verbose=0)
     -------
     ndarray of shape (n,) or (n, k)
 
+    Raises
+    ------
+    FeaturizationError
+        If crystals of a chunk fail in a pipeline; their index counts from the first crystal of all. A featurizer with
+        ``on_error="mask"`` warns instead, with indices within the chunk, and their predictions are NaN.
+
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
@@ -113,17 +121,25 @@ def predict_in_chunks(model, X, *, method="predict", chunk_size=1024, verbose=0)
     >>> predict_in_chunks(model, (structure for structure in structures[:50]), chunk_size=20).shape
     (50,)
     """
-    predictions = []
+    predictions, start = [], 0
     with tqdm(desc=method, unit="crystal", disable=not verbose) as bar:
-        for chunk in _chunks(X, chunk_size):
-            predictions.append(getattr(model, method)(chunk))
+        for chunk in _chunks(X, chunk_size, "predict_in_chunks"):
+            try:
+                predictions.append(getattr(model, method)(chunk))
+            except FeaturizationError as error:
+                failures = [replace(failure, index=start + failure.index) for failure in error.failures]
+                raise FeaturizationError(failures) from None
+            start += len(chunk)
             bar.update(len(chunk))
     return np.concatenate(predictions or [getattr(model, method)([])])
 
 
-def _chunks(X, size):
-    if isinstance(X, RaggedCrystals):
-        yield from (X[start : start + size] for start in range(0, max(len(X), 1), size))
+def _chunks(X, size, owner):
+    """Yield parts of X: slices of a container, of a column with its labels, or lists of what an iterable holds."""
+    X = X if isinstance(X, RaggedCrystals) else only_column(X, owner)
+    if isinstance(X, RaggedCrystals) or hasattr(X, "iloc"):
+        rows = getattr(X, "iloc", X)
+        yield from (rows[start : start + size] for start in range(0, max(len(X), 1), size))
     else:
         crystals = iter(X)
         yield from iter(lambda: list(islice(crystals, size)), [])

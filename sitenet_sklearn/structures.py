@@ -98,12 +98,7 @@ def list_crystals(X, owner):
     ValueError
         If X is empty or has several columns.
     """
-    if isinstance(X, IStructure | dict | str | bytes | os.PathLike) or not hasattr(X, "__iter__"):
-        raise TypeError(f"{owner} expects a list of crystals, got a single {type(X).__name__}: pass [crystal]")
-    if getattr(X, "ndim", 1) > 1:
-        if X.shape[1] != 1:
-            raise ValueError(f"{owner} expects one column of crystals, got shape {X.shape}: select the column")
-        X = X.iloc[:, 0] if hasattr(X, "iloc") else X[:, 0]
+    X = only_column(X, owner)
     items = list(X)
     if not items:
         raise ValueError(f"{owner} expects at least one crystal, got an empty {type(X).__name__}")
@@ -117,6 +112,17 @@ def list_crystals(X, owner):
     if labels is not None and not callable(labels):
         return items, [str(label) for label in labels]
     return items, [os.fspath(item) if isinstance(item, str | os.PathLike) else "" for item in items]
+
+
+def only_column(X, owner):
+    """Return the only column of a table of crystals, other iterables as they are; errors as of `list_crystals`."""
+    if isinstance(X, IStructure | dict | str | bytes | os.PathLike) or not hasattr(X, "__iter__"):
+        raise TypeError(f"{owner} expects a list of crystals, got a single {type(X).__name__}: pass [crystal]")
+    if getattr(X, "ndim", 1) == 1:
+        return X
+    if X.shape[1] != 1:
+        raise ValueError(f"{owner} expects one column of crystals, got shape {X.shape}: select the column")
+    return X.iloc[:, 0] if hasattr(X, "iloc") else X[:, 0]
 
 
 def as_structure(item):

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 from sklearn.pipeline import make_pipeline
@@ -129,6 +130,28 @@ def test_all_failures_are_listed_with_their_index_in_the_whole(structures, tmp_p
     with pytest.warns(UserWarning, match="masked: 2 of the crystals"):
         stored = featurize_to_store(masking, X, tmp_path / "masked", chunk_size=5)
     np.testing.assert_array_equal(np.flatnonzero(~stored.valid), [12, 21])
+
+
+def test_columns_of_tables_come_in_chunks_with_their_labels(pipeline, structures, tmp_path):
+    table = pd.DataFrame({"structure": structures[:12]}, index=[f"mp-{k}" for k in range(12)])
+    expected = pipeline.predict(table)
+    for X in (table, table["structure"], table.to_numpy()):
+        np.testing.assert_allclose(predict_in_chunks(pipeline, X, chunk_size=5), expected, atol=1e-5)
+    assert len(featurize_to_store(FEATURIZER, table, tmp_path / "store", chunk_size=5)) == 12
+    table.iloc[7, 0] = DISORDERED
+    for work in (
+        lambda: predict_in_chunks(pipeline, table, chunk_size=5),
+        lambda: featurize_to_store(FEATURIZER, table, tmp_path / "other", chunk_size=5),
+    ):
+        with pytest.raises(FeaturizationError, match=r"index 7 \(mp-7 "):
+            work()
+
+
+def test_a_single_crystal_is_no_iterable_of_crystals(pipeline, structures, tmp_path):
+    with pytest.raises(TypeError, match=r"predict_in_chunks expects a list of crystals, got a single str"):
+        predict_in_chunks(pipeline, "salt.cif")
+    with pytest.raises(TypeError, match=r"got a single Structure: pass \[crystal\]"):
+        featurize_to_store(FEATURIZER, structures[0], tmp_path / "store")
 
 
 def test_existing_folder_and_no_crystals_are_refused(structures, tmp_path):

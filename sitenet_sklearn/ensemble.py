@@ -5,15 +5,16 @@ from typing import Literal, Self, overload
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._validation import HasMethods, Interval, _fit_context
 from .regressor import SiteNetRegressor
+from .targets import KnownTargetsMixin
 
 
-class SiteNetEnsemble(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
     """Mean and spread of several regressors, trained on the same crystals from different random numbers.
 
     The mean is more accurate than its members; the spread tells where they disagree, which is part of the uncertainty

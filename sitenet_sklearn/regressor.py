@@ -1,13 +1,13 @@
 """`SiteNetRegressor`: Site-Net as a scikit-learn regressor."""
 
 import numpy as np
-from sklearn.base import RegressorMixin
 
 from ._base import BaseSiteNet
 from ._validation import check_target
+from .targets import KnownTargetsMixin
 
 
-class SiteNetRegressor(RegressorMixin, BaseSiteNet):
+class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
     """Predict a property of crystals with Site-Net.
 
     The defaults are the architecture of the paper [1]_ (its Table 1 and the published models). Inputs and

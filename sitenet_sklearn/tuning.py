@@ -12,6 +12,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner,
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
+from sklearn.metrics import make_scorer
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state
@@ -21,6 +22,7 @@ from ._base import BaseSiteNet
 from .featurizer import SupercellFeaturizer
 from .search_space import check_space, search_space
 from .studies import as_storage, fail_dead_trials, n_begun, open_study, quiet
+from .targets import mean_over_targets
 from .trials import CrossValidation, last_step
 
 PRUNERS = {
@@ -83,7 +85,7 @@ def tune(
     X : RaggedCrystals or list of crystals
         n crystals, as the estimator takes them.
     y : array-like of shape (n,) or (n, k)
-        Targets.
+        Targets; among several, NaN where one is unknown.
     space : str or dict of str to optuna.distributions.BaseDistribution, default="small"
         Where to search: a level of `search_space`, or distributions by the names of parameters.
     cv : int, cross-validation splitter or iterable, default=5
@@ -103,7 +105,8 @@ def tune(
     study_name : str, default="sitenet"
         Name of the study in the storage.
     scoring : str or callable, default=None
-        Score of scikit-learn to maximise; None is the negative mean absolute error, of classifiers the accuracy.
+        Score of scikit-learn to maximise; None is the negative mean absolute error, over the targets that are known, of
+        classifiers the accuracy.
     groups : array-like of shape (n,), default=None
         Groups of crystals for splitters that need them.
     n_jobs : int, default=None
@@ -153,7 +156,7 @@ def tune(
         estimator.set_params(**{f"{prefix}random_state": seed})
     classifies, y = is_classifier(network), np.asarray(y)
     splits = list(check_cv(cv, y, classifier=classifies).split(X, y, groups))
-    scoring = scoring or ("accuracy" if classifies else "neg_mean_absolute_error")
+    scoring = scoring or ("accuracy" if classifies else make_scorer(mean_over_targets, greater_is_better=False))
     trial = {"space": dict(space), "splits": splits, "scoring": scoring, "seed": seed if sampler is None else None}
     objective = CrossValidation(estimator, X, y, **trial)
     settings = {"sampler": sampler, "pruner": _pruner(pruner, len(splits) * network.max_epochs)}

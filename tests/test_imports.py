@@ -36,6 +36,7 @@ LAYERS = [
         "fine_tuning",
         "_training",
         "_base",
+        "targets",
         "regressor",
         "classifier",
         "ensemble",

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from sympy.utilities.iterables import multiset_permutations
 
 from ._validation import HasMethods, Interval, _fit_context
-from .structures import as_structure
+from .structures import CrystalError, as_structure
 
 CANDIDATES = 4
 """Arrangements drawn for every one that is kept, where oxidation states rank them."""
@@ -179,16 +179,22 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         random, ordered, owner = check_random_state(self.random_state), [], []
         seeds = random.randint(2**31 - 1, size=len(X))
         for k, (crystal, seed) in enumerate(zip(X, seeds, strict=True)):
-            if isinstance(crystal, list | tuple):
-                frames = list(crystal)
-            else:
-                options = {"max_sites": self.max_sites, "random_state": int(seed)}
-                frames = ordered_approximants(as_structure(crystal), self.n_approximants, **options)
+            try:
+                frames = self._frames(crystal, int(seed))
+            except CrystalError as error:
+                raise CrystalError(f"crystal {k} ({crystal!s:.80}): {error}") from error
             if not frames:
                 raise ValueError(f"crystal {k} is a list without frames")
             ordered += frames
             owner += [k] * len(frames)
         return ordered, np.array(owner)
+
+    def _frames(self, crystal, seed):
+        if isinstance(crystal, list | tuple):
+            return list(crystal)
+        return ordered_approximants(
+            as_structure(crystal), self.n_approximants, max_sites=self.max_sites, random_state=seed
+        )
 
     def _weight_name(self):
         steps = getattr(self.estimator, "steps", None)

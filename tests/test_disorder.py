@@ -7,6 +7,7 @@ from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.disorder import DisorderedRegressor, ordered_approximants
+from sitenet_sklearn.structures import CrystalError
 
 ALLOY = Structure(Lattice.cubic(3.6), [{"Cu": 0.75, "Au": 0.25}], [[0, 0, 0]])
 SALT = Structure(Lattice.cubic(5.9), [{"Na+": 0.5, "K+": 0.5}, {"Cl-": 0.5, "Br-": 0.5}], [[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -111,3 +112,5 @@ def test_errors(crystals):
         DisorderedRegressor(ShareOfGold()).predict([ALLOY])
     with pytest.raises(ValueError, match="crystal 1 is a list without frames"):
         DisorderedRegressor(ShareOfGold()).fit([crystals["Po"], []], [0, 0])
+    with pytest.raises(CrystalError, match=r"crystal 1 \(salt.cif\): no such file"):
+        DisorderedRegressor(ShareOfGold()).fit([crystals["Po"], "salt.cif"], [0, 0])

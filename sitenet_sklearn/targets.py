@@ -46,15 +46,8 @@ def mean_over_targets(y_true, y_pred, *, metric=mean_absolute_error, sample_weig
     if not known.any():
         raise ValueError("none of the targets is known")
     weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight, float)
-    return float(
-        np.mean(
-            [
-                metric(y_true[rows, k], y_pred[rows, k], sample_weight=weight[rows])
-                for k, rows in enumerate(known.T)
-                if rows.any()
-            ]
-        )
-    )
+    columns = [(k, rows) for k, rows in enumerate(known.T) if rows.any()]
+    return float(np.mean([metric(y_true[rows, k], y_pred[rows, k], sample_weight=weight[rows]) for k, rows in columns]))
 
 
 class KnownTargetsMixin(RegressorMixin):

@@ -206,6 +206,12 @@ class EpochProgress(Callback):
         """Open the bar."""
         self.bar_ = tqdm(total=net.max_epochs, desc="train", unit="epoch")
 
+    def on_epoch_begin(self, net, **kwargs):  # noqa: ARG002
+        """Go on where a checkpoint left off."""
+        done = len(net.history) - 1
+        if net.checkpoint is not None and self.bar_.n < done:
+            self.bar_.n = self.bar_.initial = done
+
     def on_epoch_end(self, net, **kwargs):  # noqa: ARG002
         """Advance the bar."""
         losses = {

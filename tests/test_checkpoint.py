@@ -62,6 +62,16 @@ class Count(Callback):
         self.seen.append(len(net.history))
 
 
+def test_the_progress_bar_goes_on_too(featurized, band_gaps, tmp_path, capsys):
+    model = SiteNetRegressor(**QUICK, checkpoint_dir=tmp_path, verbose=1, callbacks=[StopAfter(3)])
+    with pytest.raises(OSError, match="power cut"):
+        model.fit(featurized, band_gaps)
+    capsys.readouterr()
+    model.set_params(callbacks=None).fit(featurized, band_gaps)
+    shown = capsys.readouterr().err
+    assert " 6/6 " in shown
+
+
 def test_a_checkpoint_does_not_change_what_is_learned(featurized, band_gaps, tmp_path):
     plain, saved = (
         SiteNetRegressor(**QUICK, checkpoint_dir=folder).fit(featurized, band_gaps) for folder in (None, tmp_path)

@@ -61,7 +61,7 @@ def _check_targets(array):
     if np.isinf(targets).any():
         raise ValueError(f"y must hold finite numbers or NaN, got inf at index {np.argwhere(np.isinf(targets))[0][0]}")
     if np.isnan(targets).all():
-        raise ValueError("y must hold a known target, all are NaN")
+        raise ValueError("y must hold a known target, all are NaN: leave these crystals out")
     return targets
 
 

@@ -208,7 +208,7 @@ class SiteNet(nn.Module):
         targets = [column[~column.isnan()] for column in y.reshape(len(y), -1).T]
         for k, column in enumerate(targets):
             if not len(column):
-                raise ValueError(f"target {k} of y is unknown (NaN) for all crystals to train on")
+                raise ValueError(f"target {k} of y is unknown (NaN) for all crystals to train on: leave it out")
         shift, scale = (torch.stack([f(column) for column in targets]) for f in (torch.median, _deviation))
         self._set_standard("target", shift, scale)
 

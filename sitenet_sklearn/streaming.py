@@ -136,7 +136,7 @@ def predict_in_chunks(model, X, *, method="predict", chunk_size=1024, verbose=0)
 
 def _chunks(X, size, owner):
     """Yield parts of X: slices of a container, of a column with its labels, or lists of what an iterable holds."""
-    X = X if isinstance(X, RaggedCrystals) else only_column(X, owner)
+    X = only_column(X, owner)
     if isinstance(X, RaggedCrystals) or hasattr(X, "iloc"):
         rows = getattr(X, "iloc", X)
         yield from (rows[start : start + size] for start in range(0, max(len(X), 1), size))

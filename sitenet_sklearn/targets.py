@@ -42,9 +42,9 @@ def mean_over_targets(y_true, y_pred, *, metric=mean_absolute_error, sample_weig
     if y_true.ndim == 1 or known.all():
         return float(metric(y_true, y_pred, sample_weight=sample_weight))
     if y_true.shape != y_pred.shape:
-        raise ValueError(f"targets have shape {y_true.shape}, predictions {y_pred.shape}")
+        raise ValueError(f"targets have shape {y_true.shape}, predictions {y_pred.shape}: pass one for every target")
     if not known.any():
-        raise ValueError("none of the targets is known")
+        raise ValueError("none of the targets is known, all are NaN: leave these crystals out")
     weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight, float)
     columns = [(k, rows) for k, rows in enumerate(known.T) if rows.any()]
     return float(np.mean([metric(y_true[rows, k], y_pred[rows, k], sample_weight=weight[rows]) for k, rows in columns]))

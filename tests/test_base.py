@@ -51,7 +51,7 @@ def test_several_targets_are_learned_together_with_gaps(featurized, band_gaps):
     assert np.corrcoef(predicted[:, 0], predicted[:, 1])[0, 1] > 0.7
     assert np.abs(predicted[:, 1] / 1000 - band_gaps).mean() < np.abs(np.median(band_gaps) - band_gaps).mean()
     np.testing.assert_array_equal(model.net_.module_.target_scale[2], 1)
-    with pytest.raises(ValueError, match="y must hold a known target, all are NaN"):
+    with pytest.raises(ValueError, match="y must hold a known target, all are NaN: leave these crystals out"):
         model.fit(featurized, targets, validation_data=(featurized, np.full((40, 3), np.nan)))
     with pytest.raises(ValueError, match="finite numbers or NaN, got inf at index 3"):
         model.fit(featurized, np.where(np.arange(80).reshape(40, 2) == 6, np.inf, 1.0))
@@ -62,7 +62,9 @@ def test_a_target_unknown_for_all_training_crystals_is_refused(featurized, band_
     targets = np.column_stack([band_gaps, np.full(40, np.nan)])
     held_out = model._split(40, np.random.RandomState(0))[1]
     targets[held_out, 1] = 1.0  # known, but not where the network learns
-    with pytest.raises(ValueError, match=r"target 1 of y is unknown \(NaN\) for all crystals to train on"):
+    with pytest.raises(
+        ValueError, match=r"target 1 of y is unknown \(NaN\) for all crystals to train on: leave it out"
+    ):
         model.fit(featurized, targets)
 
 

@@ -42,8 +42,8 @@ def test_it_is_the_metric_of_scikit_learn_over_known_targets(rng, metric, weight
 @pytest.mark.parametrize(
     ("y_true", "y_pred", "message"),
     [
-        ([[1, np.nan]], [1], r"targets have shape \(1, 2\), predictions \(1,\)"),
-        ([[np.nan, np.nan]], [[1, 2]], "none of the targets is known"),
+        ([[1, np.nan]], [1], r"targets have shape \(1, 2\), predictions \(1,\): pass one"),
+        ([[np.nan, np.nan]], [[1, 2]], "none of the targets is known, all are NaN: leave these crystals out"),
         ([1, np.nan], [1, 2], "NaN"),
         ([[1, np.nan]], [[np.nan, 1]], "NaN"),
     ],
@@ -54,7 +54,7 @@ def test_what_cannot_be_scored_is_refused(y_true, y_pred, message):
 
 
 def test_unknown_targets_have_no_score(featurized, several):
-    for model in (QUICK, SiteNetEnsemble(QUICK, n_members=2, random_state=0)):
+    for model in (clone(QUICK), SiteNetEnsemble(QUICK, n_members=2, random_state=0)):
         predicted, known = model.fit(featurized, several).predict(featurized), ~np.isnan(several[:, 1])
         scores = r2_score(several[:, 0], predicted[:, 0]), r2_score(several[known, 1], predicted[known, 1])
         assert model.score(featurized, several) == pytest.approx(np.mean(scores))

@@ -46,8 +46,8 @@ def cgcnn(train, y, test, seed):
     from cgcnn2.model import CrystalGraphConvNet
 
     torch.manual_seed(seed)
-    order = np.random.RandomState(seed).permutation(len(train))
-    held_out, fitted = np.split(order, [len(order) // 10])
+    random = np.random.RandomState(seed)
+    held_out, fitted = np.split(random.permutation(len(train)), [len(train) // 10])
     shift, scale = y[fitted].mean(), y[fitted].std()
     with tempfile.TemporaryDirectory() as folder:
         _write_cifs(Path(folder), [*train, *test])
@@ -69,7 +69,7 @@ def cgcnn(train, y, test, seed):
         best = np.inf
         for _ in range(min(CGCNN_EPOCHS, CGCNN_STEPS * CGCNN_BATCH // len(fitted))):
             network.train()
-            for part in torch.split(torch.as_tensor(np.random.permutation(fitted)), CGCNN_BATCH):
+            for part in torch.split(torch.as_tensor(random.permutation(fitted)), CGCNN_BATCH):
                 optimizer.zero_grad()
                 wanted = torch.as_tensor((y[part] - shift) / scale, dtype=torch.float32)
                 (forward(part) - wanted).square().mean().backward()

@@ -78,11 +78,11 @@ def predict(
     name = "id" if any(map(is_table, files)) else "file"
     parts = predict_tables(pipeline, read_tables(files, **options), skip=done, on_error=on_error, n_jobs=jobs)
     with tqdm(desc="predict", unit="crystal", initial=done, disable=True if quiet else None) as bar:
-        for predictions, failures in parts:
+        for k, (predictions, failures) in enumerate(parts):
             say_left_out(failures, "not predicted")
             named = predictions.rename(columns={"id": name})
             if file is None:
-                write_table(named, sys.stdout, as_json=as_json, header=not bar.n)
+                write_table(named, sys.stdout, as_json=as_json, header=not k)
             else:
                 file.append(named)
             bar.update(len(named))

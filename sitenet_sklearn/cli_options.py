@@ -69,8 +69,8 @@ def load_pipeline(path):
     Parameters
     ----------
     path : pathlib.Path
-        File. What does not end in ".safetensors" is opened by joblib, which executes code that the file names, as every
-        pickle does: open only files you trust.
+        File, ending in ".safetensors", or in ".joblib": joblib runs code that the file names, as every pickle does, so
+        open only those you trust.
 
     Returns
     -------
@@ -78,6 +78,8 @@ def load_pipeline(path):
     """
     if not path.is_file():
         raise typer.BadParameter(f"no model file {path}")
+    if path.suffix not in MODELS:  # a pickle can have any name: no table or crystal is opened as one by mistake
+        raise typer.BadParameter(f"{path} is no model file: its name must end in {' or '.join(MODELS)}")
     if path.suffix == ".safetensors":
         return load_model(path)
     try:

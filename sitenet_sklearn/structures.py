@@ -156,13 +156,13 @@ def as_structure(item):
 
 def _read(item):
     if isinstance(item, dict):
-        return _from_dict(item)
+        return structure_from_dict(item)
     if _is_atoms(item):
         from pymatgen.io.ase import AseAtomsAdaptor
 
         return AseAtomsAdaptor.get_structure(item)
     if found := re.search(r"\.(json|mson|ya?ml)", Path(item).name.lower()):
-        return _from_dict(_read_dict(item, found[1]))
+        return structure_from_dict(_read_dict(item, found[1]))
     return Structure.from_file(item)
 
 
@@ -174,8 +174,33 @@ def _read_dict(path, kind):
         return YAML(typ="safe").load(file) if kind.startswith("y") else json.load(file)
 
 
-def _from_dict(values):
-    """Read lattice, species and positions alone: pymatgen imports and runs what properties of sites name."""
+def structure_from_dict(values):
+    """Read a crystal from what `Structure.as_dict` makes, and run no code that it names.
+
+    Only lattice, species, occupancies, oxidation states and positions are read. pymatgen's own reader imports and calls
+    whatever classes the dict names.
+
+    Parameters
+    ----------
+    values : dict
+        With `lattice` and `sites`.
+
+    Returns
+    -------
+    pymatgen.core.Structure
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError
+        If it describes no crystal.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> iron = Structure(Lattice.cubic(2.87), ["Fe", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> structure_from_dict(iron.as_dict()) == iron
+    True
+    """
     lattice = Lattice.from_dict(values["lattice"])
     sites = [
         {"species": [{key: entry[key] for key in _SPECIES_KEYS if key in entry} for entry in site["species"]]}

@@ -12,7 +12,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from pymatgen.core import Structure
 
-from .structures import CrystalError, Failure, as_structure
+from .structures import CrystalError, Failure, as_structure, structure_from_dict
 
 TABLES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 """Endings of files that hold a table; every other file is one crystal."""
@@ -220,7 +220,7 @@ def _kind_of_text(text):
 
 def _of_text(text, kind):
     if kind == "JSON":
-        return Structure.from_dict(json.loads(text))
+        return structure_from_dict(json.loads(text))
     return Structure.from_str(text, fmt=kind.lower())
 
 

@@ -56,13 +56,23 @@ def test_predict_reads_cif_and_poscar(model, structures, tmp_path):
     assert [float(row["prediction"]) for row in rows] == pytest.approx(list(expected), rel=1e-3)
 
 
+def test_a_table_printed_in_chunks_has_one_header(model, structures, tmp_path):
+    for k in range(3):
+        structures[k].to(filename=str(tmp_path / f"{k}.cif"))
+    files = [tmp_path / f"{k}.cif" for k in range(3)]
+    lines = sitenet("predict", model, *files, "--chunk-size", "1").stdout.splitlines()
+    assert lines[0] == "file,formula,prediction"
+    assert [line.split(",")[0] for line in lines[1:]] == list(map(str, files))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["predict", "no.joblib", "x.cif"], "no model file no.joblib"),
         (["predict", "MODEL", "x.cif"], "index 0 (x.cif ?): no such file"),
         (["predict", "MODEL", "broken.cif"], "index 0 (broken.cif ?): the file is not read as a crystal"),
-        (["predict", "broken.cif", "broken.cif"], "broken.cif is no model written by joblib"),
+        (["predict", "broken.cif", "broken.cif"], "broken.cif is no model file: its name must end in .safetensors or"),
+        (["predict", "broken.joblib", "broken.cif"], "broken.joblib is no model written by joblib"),
         (["predict", "other.joblib", "broken.cif"], "holds a dict, which cannot predict"),
         (["predict", "MODEL", "alloy.cif"], "Error: 1 of the crystals cannot be featurized"),
         (["predict", "linear.joblib", "good.cif"], "Error: "),
@@ -73,6 +83,7 @@ def test_predict_reads_cif_and_poscar(model, structures, tmp_path):
 def test_errors_are_one_message_without_traceback(model, structures, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.cif").write_text("data_\nno crystal")
+    (tmp_path / "broken.joblib").write_text("no pickle")
     joblib.dump({}, tmp_path / "other.joblib")
     joblib.dump(LinearRegression(), tmp_path / "linear.joblib")
     structures[0].to(filename="good.cif")

@@ -11,11 +11,11 @@ from mapie.regression import SplitConformalRegressor
 from sklearn.model_selection import LearningCurveDisplay, ShuffleSplit, train_test_split
 
 from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
-from sitenet_sklearn.attention_displays import AttentionHistogramDisplay, LongRangeDisplay, NeighborDisplay
-from sitenet_sklearn.complexity import complexity
+from sitenet_sklearn.analysis.complexity import complexity
+from sitenet_sklearn.analysis.intervals import IntervalDisplay, predict_intervals
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.displays import ElementErrorDisplay, ErrorDisplay, ParityDisplay, UncertaintyDisplay
-from sitenet_sklearn.intervals import IntervalDisplay, predict_intervals
+from sitenet_sklearn.displays.attention import AttentionHistogramDisplay, LongRangeDisplay, NeighborDisplay
+from sitenet_sklearn.displays.predictions import ElementErrorDisplay, ErrorDisplay, ParityDisplay, UncertaintyDisplay
 
 FOLDER = Path(__file__).parent / "images"
 LEVELS = np.linspace(0.1, 0.9, 9)

@@ -17,7 +17,7 @@ from sklearn.metrics import mean_absolute_error
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.layers import straight_through_clamp
+from sitenet_sklearn.network.layers import straight_through_clamp
 
 figure, ax = plt.subplots(layout="constrained")
 for name, clamp in (("max(x, 0)", torch.relu), ("straight through", straight_through_clamp)):

@@ -17,7 +17,7 @@ from optuna.visualization import matplotlib as study_plots
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.tuning import tune
+from sitenet_sklearn.tuning.search import tune
 
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # optuna's plots with matplotlib
 structures, band_gap = load_dielectric(return_X_y=True)

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.disorder import DisorderedRegressor
+from sitenet_sklearn.estimators.disorder import DisorderedRegressor
 
 structures, band_gap = load_dielectric(return_X_y=True)
 pipeline = make_pipeline(SupercellFeaturizer(max_atoms=32), SiteNetRegressor(max_epochs=10, random_state=0))

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import RaggedCrystals, SiteNetRegressor, SupercellFeaturizer, predict_in_chunks
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.streaming import featurize_to_store
+from sitenet_sklearn.featurization.streaming import featurize_to_store
 
 structures, band_gap = load_dielectric(return_X_y=True)
 structures, band_gap = structures[:500], band_gap[:500]
@@ -65,4 +65,4 @@ ax.set_title(f"largest difference of both ways {np.abs(of_store - of_generator).
 #         crystals = SupercellFeaturizer(n_jobs=-1).transform(structures)
 #         scores = cross_val_score(model, crystals, y, n_jobs=5)
 #
-# ``sitenet_sklearn.workers.launch_workers`` starts one process for every GPU.
+# ``sitenet_sklearn.tuning.workers.launch_workers`` starts one process for every GPU.

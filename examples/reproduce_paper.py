@@ -31,11 +31,11 @@ from pymatgen.core import Structure
 from sklearn.metrics import max_error, mean_absolute_error, root_mean_squared_error
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, load_model, save_model
-from sitenet_sklearn.attention_analysis import long_range_coefficients
-from sitenet_sklearn.attention_displays import AttentionHistogramDisplay, LongRangeDisplay
-from sitenet_sklearn.complexity import complexity
+from sitenet_sklearn.analysis.attention import long_range_coefficients
+from sitenet_sklearn.analysis.complexity import complexity
 from sitenet_sklearn.datasets import fetch_matbench
-from sitenet_sklearn.displays import ParityDisplay
+from sitenet_sklearn.displays.attention import AttentionHistogramDisplay, LongRangeDisplay
+from sitenet_sklearn.displays.predictions import ParityDisplay
 
 TASKS = {
     "band-gap": ("matbench_mp_gap", "band_gap_eV", "eV"),

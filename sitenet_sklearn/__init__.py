@@ -1,14 +1,14 @@
 """Site-Net for scikit-learn: properties of crystals by global self-attention over real-space supercells."""
 
-from .classifier import SiteNetClassifier
-from .ensemble import SiteNetEnsemble
-from .featurizer import SupercellFeaturizer
-from .filtering import filter_structures
-from .persistence import load_model, save_model
-from .ragged import RaggedCrystals
-from .reference import load_reference_checkpoint
-from .regressor import SiteNetRegressor
-from .streaming import predict_in_chunks
+from .crystals.ragged import RaggedCrystals
+from .estimators.classifier import SiteNetClassifier
+from .estimators.ensemble import SiteNetEnsemble
+from .estimators.persistence import load_model, save_model
+from .estimators.reference import load_reference_checkpoint
+from .estimators.regressor import SiteNetRegressor
+from .featurization.featurizer import SupercellFeaturizer
+from .featurization.filtering import filter_structures
+from .featurization.streaming import predict_in_chunks
 
 __all__ = [
     "RaggedCrystals",

@@ -6,7 +6,7 @@ import sys
 def main():
     """Run the command line, or say what to install for it."""
     try:
-        from .cli import run
+        from .cli.app import run
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "matplotlib"}:
             raise

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils import Bunch
 
-from .structures import structure_from_dict
+from .crystals.structures import structure_from_dict
 
 MATBENCH_SEED = 18012019
 """Random state of the official five folds."""

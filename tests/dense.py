@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from sitenet_sklearn.network import BOHR
+from sitenet_sklearn.network.sitenet import BOHR
 
 
 def layer(linear, act_norm, x):

@@ -23,11 +23,11 @@ from safetensors.torch import load, save
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from sitenet_sklearn import RaggedCrystals, SiteNetRegressor, SupercellFeaturizer, load_model, save_model
+from sitenet_sklearn.crystals.store import StoreError
+from sitenet_sklearn.crystals.stored_crystals import check_values
+from sitenet_sklearn.crystals.structures import FeaturizationError
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.model_file import checksum
-from sitenet_sklearn.store import StoreError
-from sitenet_sklearn.stored_crystals import check_values
-from sitenet_sklearn.structures import FeaturizationError
+from sitenet_sklearn.network.weights_file import checksum
 
 GOOD = Structure(Lattice.cubic(4.12), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 ODD_VALUES = (
@@ -284,7 +284,7 @@ def try_store(rng, material):
 
 def try_arguments(rng, material):
     """Try any words on the command line."""
-    from sitenet_sklearn import cli
+    from sitenet_sklearn.cli import app as cli
 
     good = [str(material.folder / name) for name in ("model.safetensors", "good.cif")]
     words = [

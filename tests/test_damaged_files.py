@@ -7,7 +7,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.structures import CrystalError
+from sitenet_sklearn.crystals.structures import CrystalError
 
 
 def truncate(text, rng):
@@ -91,7 +91,7 @@ def test_layer_in_endless_vacuum_is_refused_at_once(crystals):
     ],
 )
 def test_cells_that_would_be_searched_for_minutes_are_refused(lattice, reason, monkeypatch):
-    monkeypatch.setattr("sitenet_sklearn.sublattice.MAX_EFFORT", 10**6)
+    monkeypatch.setattr("sitenet_sklearn.geometry.sublattice.MAX_EFFORT", 10**6)
     rod = Structure(lattice, ["Po"], [[0, 0, 0]])
     with pytest.raises(CrystalError, match=reason):
         SupercellFeaturizer(max_atoms=500, shape="compact").supercell(rod)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
-from sitenet_sklearn.streaming import featurize_to_store
+from sitenet_sklearn.featurization.streaming import featurize_to_store
 
 resource = pytest.importorskip("resource", reason="needs the limits of Unix")
 

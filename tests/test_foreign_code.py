@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
-from sitenet_sklearn.cli import app
+from sitenet_sklearn.cli.app import app
+from sitenet_sklearn.crystals.structures import as_structure
 from sitenet_sklearn.datasets import fetch_matbench
-from sitenet_sklearn.structures import as_structure
-from sitenet_sklearn.tables import read_structures, read_table
+from sitenet_sklearn.tables.reading import read_structures, read_table
 
 TRAP = {"@module": "planted_by_others", "@class": "Trap", "@callable": "Trap"}
 

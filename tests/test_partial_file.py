@@ -1,6 +1,6 @@
 import pytest
 
-from sitenet_sklearn.partial_file import PartialFile
+from sitenet_sklearn._partial_file import PartialFile
 
 
 def test_a_killed_file_goes_on_after_its_last_finished_step(tmp_path):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from sitenet_sklearn._validation import check_target, check_widths
-from sitenet_sklearn.regressor import SiteNetRegressor
+from sitenet_sklearn.estimators.regressor import SiteNetRegressor
 
 
 @pytest.mark.parametrize("y", [[1.0, 2.0], (1, 2), pd.Series([1, 2]), np.array([[1], [2]]), np.array([1, 2], object)])

@@ -19,10 +19,10 @@ from sitenet_sklearn import (
     predict_in_chunks,
     save_model,
 )
+from sitenet_sklearn.crystals.structures import CrystalError, Failure, FeaturizationError
 from sitenet_sklearn.datasets import load_dielectric, load_formation_energy
-from sitenet_sklearn.disorder import DisorderedRegressor
-from sitenet_sklearn.streaming import featurize_to_store
-from sitenet_sklearn.structures import CrystalError, Failure, FeaturizationError
+from sitenet_sklearn.estimators.disorder import DisorderedRegressor
+from sitenet_sklearn.featurization.streaming import featurize_to_store
 
 
 def crystals(folder: Path) -> RaggedCrystals:

@@ -14,7 +14,7 @@ import numpy as np
 from crystals import samples
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.featurize import find_geometry
+from sitenet_sklearn.featurization.records import find_geometry
 
 
 def measure(structures, max_atoms, shape):

@@ -19,9 +19,9 @@ from crystals import samples
 from pymatgen.core import Structure
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.batch import SiteBudgetSampler, collate
-from sitenet_sklearn.featurize import find_geometry
-from sitenet_sklearn.network import SiteNet
+from sitenet_sklearn.featurization.records import find_geometry
+from sitenet_sklearn.network.batch import SiteBudgetSampler, collate
+from sitenet_sklearn.network.sitenet import SiteNet
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from redescribe import redescribe

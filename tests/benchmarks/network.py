@@ -18,9 +18,9 @@ import torch
 from crystals import samples
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.batch import SiteBudgetSampler, collate
-from sitenet_sklearn.network import SiteNet
-from sitenet_sklearn.tiles import CPU_TILE
+from sitenet_sklearn.network.batch import SiteBudgetSampler, collate
+from sitenet_sklearn.network.sitenet import SiteNet
+from sitenet_sklearn.network.tiles import CPU_TILE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dense import dense_site_net

@@ -36,9 +36,9 @@ from fuzzing import KINDS, make_material, run_case
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, load_model, predict_in_chunks, save_model
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.streaming import featurize_to_store
-from sitenet_sklearn.studies import as_storage
-from sitenet_sklearn.tuning import tune
+from sitenet_sklearn.featurization.streaming import featurize_to_store
+from sitenet_sklearn.tuning.search import tune
+from sitenet_sklearn.tuning.studies import as_storage
 
 CONTEXT = multiprocessing.get_context("fork")
 SECONDS = 300

@@ -1,0 +1,217 @@
+"""The commands that look at a fitted model: evaluate, explain and info."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+import typer
+from sklearn.base import is_classifier
+
+from sitenet_sklearn.analysis.attention_tables import strongest_neighbors, summarize_attention
+from sitenet_sklearn.analysis.summary import describe_model, devices, networks_of, versions
+from sitenet_sklearn.displays.report import write_report
+from sitenet_sklearn.metrics import classification_metrics, regression_metrics
+from sitenet_sklearn.network.weights_file import read_model
+from sitenet_sklearn.tables.labelled import match_classes, read_labelled
+from sitenet_sklearn.tables.predictions import featurize_table, prediction_columns, split_featurizer
+from sitenet_sklearn.tables.reading import CrystalTable, read_tables
+
+from .options import (
+    CrystalFiles,
+    Jobs,
+    Json,
+    ModelFile,
+    Skip,
+    StructureColumn,
+    TableFile,
+    Targets,
+    check_output,
+    load_pipeline,
+    opened,
+    say,
+    say_left_out,
+    write_table,
+)
+
+CHUNK = 256
+
+
+def evaluate(
+    model: ModelFile,
+    data: TableFile,
+    *,
+    target: Targets = None,
+    report: Annotated[Path | None, typer.Option(help="HTML file with figures and the largest errors.")] = None,
+    quantity: Annotated[str | None, typer.Option(help="What the report calls the target. Default: its column.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of the target in the report.")] = "eV",
+    on_error: Skip = "raise",
+    structure_column: StructureColumn = None,
+    jobs: Jobs = 1,
+    as_json: Json = False,
+):
+    """Measure how well a model predicts crystals whose target is known.
+
+    Example: sitenet evaluate gap.safetensors test.csv --target band_gap --report report.html
+    """
+    check_output(report)
+    fitted = load_pipeline(model)
+    featurizer, network = split_featurizer(fitted)
+    if featurizer is not None:
+        featurizer.set_params(n_jobs=jobs, verbose=0, on_error="raise")
+    crystals = read_labelled(
+        data,
+        target or (),
+        classify=is_classifier(network),
+        on_error=on_error,
+        featurizer=featurizer,
+        structure_column=structure_column,
+    )
+    say_left_out(crystals.left_out)
+    y_true = match_classes(crystals.y, network.classes_) if is_classifier(network) else crystals.y
+    check_number_of_targets(network, crystals.names)
+    X = crystals.structures if featurizer is None else featurizer.transform(crystals.structures)
+    predictions = prediction_columns(network, X)
+    metrics = metrics_table(network, y_true, predictions, crystals.names)
+    if report is not None:
+        names = [quantity] if quantity and len(crystals.names) == 1 else crystals.names
+        names = [name.replace("_", " ") for name in names]
+        write_report(
+            report,
+            crystals.structures,
+            y_true,
+            predictions,
+            model=fitted,
+            title=f"Site-Net: {', '.join(names)}",
+            data=data.resolve().name,
+            names=names,
+            unit=unit,
+            left_out=crystals.left_out,
+        )
+        say(f"wrote {report}")
+    with opened(None) as stream:
+        write_table(metrics, stream, as_json=as_json)
+
+
+def explain(
+    model: ModelFile,
+    data: CrystalFiles,
+    *,
+    output: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
+    summary: Annotated[
+        Literal["neighbors", "ranges", "elements", "long-range"],
+        typer.Option(help="Strongest neighbours of every site, or a summary of all crystals."),
+    ] = "neighbors",
+    top: Annotated[int, typer.Option(min=1, help="Neighbours to list for every site, block and head.")] = 20,
+    on_error: Skip = "raise",
+    structure_column: StructureColumn = None,
+    jobs: Jobs = 1,
+    as_json: Json = False,
+):
+    """List what a model attends to in crystals: distances in angstrom, attention as shares of 1.
+
+    Example: sitenet explain gap.safetensors my.cif --summary ranges
+    """
+    check_output(output)
+    featurizer, network = attention_parts(load_pipeline(model), model)
+    chunks = read_tables(data, structure_column=structure_column, chunk_size=CHUNK)
+    if summary != "neighbors":
+        chunks = [join_tables(list(chunks))]
+    start, header = 0, True
+    with opened(output) as stream:
+        for chunk in chunks:
+            handling = {"start": start, "on_error": "mask" if on_error == "skip" else "raise", "n_jobs": jobs}
+            X, formulas, failures = featurize_table(featurizer, chunk, **handling)
+            say_left_out(failures)
+            start += len(chunk)
+            rows = np.flatnonzero(X.valid)
+            if not len(rows):
+                continue
+            found = X[rows], [chunk.ids[k] for k in rows], [formulas[k] for k in rows]
+            for table in attention_tables(network, found, summary, top):
+                write_table(table, stream, as_json=as_json, header=header)
+                header = False
+        if header:
+            raise ValueError("none of the crystals can be featurized")
+
+
+def info(
+    model: Annotated[Path | None, typer.Argument(help="Fitted model; without it, versions and devices.")] = None,
+    as_json: Json = False,
+):
+    """Describe a model, or what is installed.
+
+    Example: sitenet info gap.safetensors
+    """
+    described = versions() | {"devices": devices()} if model is None else describe_file(model)
+    if as_json:
+        typer.echo(json.dumps(described, default=str))
+        return
+    for name, value in described.items():
+        if isinstance(value, dict):
+            typer.echo(f"{name}:" + "".join(f"\n  {key} = {entry!r}" for key, entry in value.items()))
+        else:
+            typer.echo(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
+
+
+def describe_file(path):
+    """Describe a model and its file, as a dict."""
+    fitted = load_pipeline(path)
+    described = {"file": str(path), "bytes": path.stat().st_size, "format": "joblib"}
+    if path.suffix == ".safetensors":
+        header, _ = read_model(path)
+        described |= {"format": f"safetensors, sitenet_sklearn format {header['format']}"}
+        described |= {"written with": header.get("versions", {})}
+    return described | describe_model(fitted)
+
+
+def metrics_table(network, y_true, predictions, names):
+    """Metrics of every target as a data frame with a row for each."""
+    if is_classifier(network):
+        shares = predictions[[name for name in predictions if name.startswith("probability_")]].to_numpy(float)
+        return pd.DataFrame([{"target": names[0]} | classification_metrics(y_true, shares, network.classes_)])
+    rows = []
+    for k, name in enumerate(names):
+        column, true = (f"prediction_{k + 1}", y_true[:, k]) if len(names) > 1 else ("prediction", y_true)
+        rows.append({"target": name} | regression_metrics(true, predictions[column]))
+    return pd.DataFrame(rows)
+
+
+def check_number_of_targets(network, names):
+    """Raise a ValueError unless a regressor has as many targets as there are columns."""
+    members = networks_of(network)
+    if is_classifier(network) or not members:
+        return
+    expected = members[0].net_.module_.config["n_targets"] or 1
+    if expected != len(names):
+        raise ValueError(f"the model has {expected} targets, but {len(names)} columns are named: {', '.join(names)}")
+
+
+def attention_parts(fitted, path):
+    """Take a model apart into featurizer and network, or say why it has no attention to show."""
+    featurizer, network = split_featurizer(fitted)
+    if not hasattr(network, "attention"):
+        kind = type(network).__name__
+        remedy = (
+            "explain a single member" if "Ensemble" in kind else "a SiteNetRegressor or SiteNetClassifier is expected"
+        )
+        raise ValueError(f"{path} holds a {kind}, which has no attention of its own: {remedy}")
+    if featurizer is None:
+        raise ValueError(f"{path} holds no SupercellFeaturizer: save a pipeline of featurizer and network")
+    return featurizer, network
+
+
+def attention_tables(network, found, summary, top):
+    """Make the tables that `explain` writes: one for every crystal, or a summary of all."""
+    if summary == "neighbors":
+        return strongest_neighbors(network, *found, top=top)
+    return [summarize_attention(network, *found, summary)]
+
+
+def join_tables(tables):
+    """Put the ids and crystals of tables one after the other."""
+    ids = [name for table in tables for name in table.ids]
+    return CrystalTable(
+        ids, [crystal for table in tables for crystal in table.crystals], pd.DataFrame(index=range(len(ids)))
+    )

@@ -1,0 +1,137 @@
+"""The command line: parse, call, write."""
+
+import sys
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from tqdm.auto import tqdm
+
+from sitenet_sklearn.tables.predictions import PredictionFile, predict_tables
+from sitenet_sklearn.tables.reading import is_table, read_tables
+
+from . import analysis, training
+from .demo import run_demo
+from .options import (
+    CrystalFiles,
+    Jobs,
+    Json,
+    ModelFile,
+    Quiet,
+    StructureColumn,
+    check_output,
+    load_pipeline,
+    say,
+    say_left_out,
+    write_table,
+)
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def show_version(wanted: bool):
+    """Print the version and end."""
+    if wanted:
+        typer.echo(f"sitenet {version('sitenet-sklearn')}")
+        raise typer.Exit
+
+
+@app.callback()
+def sitenet(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+):
+    """Predict properties of inorganic crystals with Site-Net."""
+
+
+def predict(
+    model: ModelFile,
+    files: CrystalFiles,
+    *,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write instead of stdout; after a kill the same command goes on.")
+    ] = None,
+    chunk_size: Annotated[int, typer.Option(min=1, help="Crystals to hold in memory at a time.")] = 1024,
+    on_error: Annotated[
+        Literal["raise", "mask"], typer.Option(help="What to do with crystals that fail: stop, or leave them empty.")
+    ] = "raise",
+    structure_column: StructureColumn = None,
+    jobs: Jobs = 1,
+    as_json: Json = False,
+    quiet: Quiet = False,
+):
+    """Predict for crystals in files and tables, and print a table as CSV.
+
+    Example: sitenet predict gap.safetensors my.cif POSCAR
+    """
+    check_output(output)
+    pipeline = load_pipeline(model)
+    options = {"structure_column": structure_column, "chunk_size": chunk_size}
+    file = None
+    if output is not None:
+        file = PredictionFile(output, model, read_tables(files, **options), form="json" if as_json else "csv")
+    done = file.rows if file else 0
+    if done:
+        say(f"{done} crystals are done already")
+    name = "id" if any(map(is_table, files)) else "file"
+    parts = predict_tables(pipeline, read_tables(files, **options), skip=done, on_error=on_error, n_jobs=jobs)
+    with tqdm(desc="predict", unit="crystal", initial=done, disable=True if quiet else None) as bar:
+        for k, (predictions, failures) in enumerate(parts):
+            say_left_out(failures, "not predicted")
+            named = predictions.rename(columns={"id": name})
+            if file is None:
+                write_table(named, sys.stdout, as_json=as_json, header=not k)
+            else:
+                file.append(named)
+            bar.update(len(named))
+    if file is not None:
+        file.finish()
+
+
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the model, predictions and plot.")] = Path("sitenet-demo"),
+    max_atoms: Annotated[int, typer.Option(min=1, help="Size of the supercells.")] = 100,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Length of training.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the models.")] = 0,
+    crystals: Annotated[int | None, typer.Option(min=20, max=1056, help="Use only some, for a quick look.")] = None,
+):
+    """Train on the bundled band gaps and compare with simpler models.
+
+    Example: sitenet demo --output sitenet-demo
+    """
+    typer.echo("Band gaps of 1,056 crystals (Petousis et al. 2017): training Site-Net on 80 %", err=True)
+    result = run_demo(output, max_atoms=max_atoms, max_epochs=max_epochs, random_state=seed, n_crystals=crystals)
+    typer.echo("model                      test MAE (eV)")
+    for name, error in result.errors.items():
+        typer.echo(f"{name:<25}  {error:13.3f}")
+    typer.echo("\n" + "\n".join(f"wrote {path}" for path in result.files))
+
+
+for command in (
+    demo,
+    training.fit,
+    predict,
+    analysis.evaluate,
+    analysis.explain,
+    training.tune,
+    analysis.info,
+):
+    app.command()(command)
+
+
+def run(arguments=None):
+    """Run the command line and turn errors of the user's data into one line and exit code 1."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            app(arguments, prog_name="sitenet")
+        except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError) as error:
+            say(f"Error: {error}")
+            sys.exit(1)
+
+
+def _show_warning(message, *_args, **_kwargs):
+    say(f"Warning: {message}")

@@ -1,0 +1,143 @@
+"""What the commands share: options, models, and where output goes."""
+
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import joblib
+import typer
+
+from sitenet_sklearn._files import written_whole
+from sitenet_sklearn.estimators.persistence import load_model
+from sitenet_sklearn.tables.predictions import as_text
+
+MODELS = (".safetensors", ".joblib")
+
+ModelFile = Annotated[Path, typer.Argument(help="Fitted pipeline: .safetensors, or joblib from those you trust.")]
+TableFile = Annotated[
+    Path,
+    typer.Argument(help="CSV, JSON lines (.jsonl), both also as .gz, or a folder with CIF files and id_prop.csv."),
+]
+CrystalFiles = Annotated[
+    list[Path],
+    typer.Argument(help="Crystals: CIF, POSCAR or what else pymatgen reads; or tables and folders of crystals."),
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="COLUMN",
+        help="Column of the target; repeat for several. In a folder with id_prop.csv a number.",
+    ),
+]
+StructureColumn = Annotated[
+    str | None, typer.Option(help="Column of crystals: paths, CIF, POSCAR or JSON. Default: found by its name.")
+]
+Skip = Annotated[
+    Literal["raise", "skip"], typer.Option(help="What to do with rows that cannot be used: stop, or leave them out.")
+]
+Jobs = Annotated[int, typer.Option(help="Processes that featurize; -1 for one a core.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--parameter", metavar="NAME=VALUE", help="Any parameter, as sitenet__lr=0.001; may be repeated."),
+]
+MaxAtoms = Annotated[int, typer.Option(min=1, help="Size of the supercells.")]
+MaxEpochs = Annotated[int, typer.Option(min=1, help="Length of training.")]
+Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
+Classify = Annotated[bool, typer.Option("--classify", help="The target is a class, not a number.")]
+
+
+def say(message):
+    """Write a line to stderr: stdout is for results."""
+    typer.echo(message, err=True)
+
+
+def say_left_out(failures, what="left out"):
+    """Write to stderr what was left out, and why."""
+    if failures:
+        say("\n  ".join([f"{what}: {len(failures)}", *map(str, failures)]))
+
+
+def load_pipeline(path):
+    """Load a fitted pipeline written by `save_model` or by joblib.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File, ending in ".safetensors", or in ".joblib": joblib runs code that the file names, as every pickle does, so
+        open only those you trust.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+    """
+    if not path.is_file():
+        raise typer.BadParameter(f"no model file {path}")
+    if path.suffix not in MODELS:  # a pickle can have any name: no table or crystal is opened as one by mistake
+        raise typer.BadParameter(f"{path} is no model file: its name must end in {' or '.join(MODELS)}")
+    if path.suffix == ".safetensors":
+        return load_model(path)
+    try:
+        pipeline = joblib.load(path)
+    except Exception as error:  # a damaged pickle can raise anything
+        raise typer.BadParameter(f"{path} is no model written by joblib: {error!r:.200}") from error
+    if not hasattr(pipeline, "predict"):
+        raise typer.BadParameter(f"{path} holds a {type(pipeline).__name__}, which cannot predict")
+    return pipeline
+
+
+def parse_parameters(entries):
+    """Turn entries NAME=VALUE into a dict; values are JSON, or text where they are not.
+
+    Parameters
+    ----------
+    entries : list of str or None
+        Such as "sitenet__lr=0.001" and "sitenet__post_pool_layers=[100, 100]".
+
+    Returns
+    -------
+    dict of str to object
+        Lists become tuples.
+    """
+    parameters = {}
+    for entry in entries or []:
+        name, equals, text = entry.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"--parameter {entry!r} is not of the form NAME=VALUE, as sitenet__lr=0.001")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        parameters[name] = tuple(value) if isinstance(value, list) else value
+    return parameters
+
+
+def check_output(path, suffixes=None):
+    """Raise a BadParameter unless a file can be written there, before anything long begins."""
+    if path is None:
+        return
+    if suffixes and path.suffix not in suffixes:
+        raise typer.BadParameter(f"--output {path} must end in {' or '.join(suffixes)}")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--output {path} cannot be written: it is a folder, or in none")
+
+
+@contextmanager
+def opened(output):
+    """Give a text stream: stdout, or a file that gets its name at the end."""
+    if output is None:
+        yield sys.stdout
+        return
+    with written_whole(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
+
+
+def write_table(frame, stream, *, as_json=False, header=True):
+    """Write a data frame as CSV or as lines of JSON."""
+    stream.write(as_text(frame, form="json" if as_json else "csv", header=header))
+    stream.flush()

@@ -1,0 +1,116 @@
+"""The pipeline that a command trains: made from options, checked before anything long begins, and written."""
+
+import hashlib
+import json
+
+import joblib
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from sitenet_sklearn._files import written_whole
+from sitenet_sklearn.estimators.classifier import SiteNetClassifier
+from sitenet_sklearn.estimators.persistence import save_model
+from sitenet_sklearn.estimators.regressor import SiteNetRegressor
+from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
+from sitenet_sklearn.tables.reading import content_hash, read_tables
+from sitenet_sklearn.training.trainer import resolve_device
+
+
+def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settings):
+    """Make the pipeline that the options ask for, and check all its parameters.
+
+    Its features are the finest: all elemental properties, and Gaussians of the distance.
+
+    Parameters
+    ----------
+    parameters : dict of str to object
+        Parameters of the pipeline that were named; they come last.
+    classify : bool
+        Whether to classify.
+    max_atoms : int
+        Size of the supercells.
+    device : str
+        Where to compute.
+    jobs : int
+        Processes that featurize.
+    quiet : bool
+        Whether to show no progress.
+    **settings
+        Parameters of the Site-Net.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        With the steps "featurizer" and "sitenet", not fitted.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is unknown or wrong, or the device is not there.
+    """
+    network = (SiteNetClassifier if classify else SiteNetRegressor)(device=device, verbose=int(not quiet), **settings)
+    featurizer = SupercellFeaturizer(
+        max_atoms=max_atoms,
+        site_features="all",
+        interaction_features="gaussians",
+        n_jobs=jobs,
+        verbose=int(not quiet),
+    )
+    pipeline = Pipeline([("featurizer", featurizer), ("sitenet", network)]).set_params(**parameters)
+    for step in pipeline:
+        step._validate_params()  # noqa: SLF001
+    resolve_device(pipeline[-1].device)
+    return pipeline
+
+
+def check_targets(y, ids, network):
+    """Raise a ValueError for targets that the network would refuse, before crystals are featurized.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,) or (n, k)
+        Numbers or classes.
+    ids : sequence of str, length n
+        Of the crystals.
+    network : SiteNetRegressor or SiteNetClassifier
+        To be trained.
+    """
+    if isinstance(network, SiteNetClassifier):
+        if len(np.unique(y)) < 2:
+            raise ValueError(f"at least two classes are expected, all {len(y)} crystals have {str(y[0])!r}")
+        return
+    lowest = np.nanmin(y.reshape(len(y), -1), axis=1)
+    if network.clamp and lowest.min() < 0:
+        k = int(lowest.argmin())
+        raise ValueError(
+            f"the target of {ids[k]} is {lowest[k]:.4g}, but negative values cannot be predicted: if they are meant, "
+            "pass --parameter sitenet__clamp=false"
+        )
+    if np.isnan(y).all(axis=0).any():
+        raise ValueError("one of the targets is unknown for all crystals: leave it away")
+
+
+def write_fitted(pipeline, output):
+    """Write a fitted pipeline, without what belongs to its training alone."""
+    pipeline.set_params(
+        featurizer__cache=None,
+        featurizer__n_jobs=None,
+        featurizer__verbose=0,
+        sitenet__checkpoint_dir=None,
+        sitenet__verbose=0,
+    )
+    if output.suffix == ".safetensors":
+        save_model(pipeline, output)
+    else:
+        with written_whole(output) as temporary:
+            joblib.dump(pipeline, temporary)
+
+
+def study_name(data, structure_column, settings, pipeline):
+    """Name a study by its data and settings, so that a storage never mixes trials that cannot be compared."""
+    ignored = {"featurizer__n_jobs", "featurizer__verbose", "sitenet__device", "sitenet__verbose"}
+    parameters = {name: repr(value) for name, value in pipeline.get_params().items() if "__" in name}
+    parameters = {name: value for name, value in parameters.items() if name not in ignored}
+    content = content_hash(read_tables([data], structure_column=structure_column))
+    text = json.dumps([content, settings, sorted(parameters.items())])
+    return f"sitenet-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -1,0 +1,184 @@
+"""The commands that train: fit and tune."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from sitenet_sklearn._files import written_whole
+from sitenet_sklearn.estimators.classifier import SiteNetClassifier
+from sitenet_sklearn.tables.labelled import read_labelled
+from sitenet_sklearn.tables.predictions import plain
+
+from .options import (
+    MODELS,
+    Classify,
+    Device,
+    Jobs,
+    Json,
+    MaxAtoms,
+    MaxEpochs,
+    Parameters,
+    Quiet,
+    Seed,
+    Skip,
+    StructureColumn,
+    TableFile,
+    Targets,
+    check_output,
+    parse_parameters,
+    say,
+    say_left_out,
+)
+from .pipelines import check_targets, make_model, study_name, write_fitted
+
+Output = Annotated[Path, typer.Option(help="Model to write: .safetensors, or .joblib.")]
+CACHE = "crystals.sqlite"
+
+
+def fit(
+    data: TableFile,
+    *,
+    output: Output,
+    target: Targets = None,
+    classify: Classify = False,
+    max_atoms: MaxAtoms = 100,
+    max_epochs: MaxEpochs = 40,
+    device: Device = "auto",
+    seed: Seed = 0,
+    jobs: Jobs = 1,
+    checkpoint_dir: Annotated[
+        Path | None, typer.Option(help="Folder for what a killed training goes on from. Default: OUTPUT.checkpoints")
+    ] = None,
+    on_error: Skip = "raise",
+    parameter: Parameters = None,
+    structure_column: StructureColumn = None,
+    quiet: Quiet = False,
+):
+    """Train a model on a table of crystals.
+
+    After Ctrl-C or a kill the same command goes on where it stopped.
+
+    Example: sitenet fit gaps.csv --target band_gap --output gap.safetensors
+    """
+    check_output(output, MODELS)
+    own_folder = checkpoint_dir is None
+    folder = checkpoint_dir or output.with_name(f"{output.name}.checkpoints")
+    settings = {"max_atoms": max_atoms, "max_epochs": max_epochs, "device": device, "random_state": seed, "jobs": jobs}
+    pipeline = make_model(parse_parameters(parameter), classify=classify, quiet=quiet, **settings)
+    crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
+    folder.mkdir(parents=True, exist_ok=True)
+    cache = folder / CACHE
+    pipeline.set_params(featurizer__cache=cache if own_folder else None, sitenet__checkpoint_dir=folder)
+    begin = time.monotonic()
+    try:
+        pipeline.fit(crystals.structures, crystals.y)
+    except KeyboardInterrupt:
+        say(f"interrupted; the same command goes on from {folder}")
+        raise
+    write_fitted(pipeline, output)
+    if own_folder:
+        cache.unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+    say(f"trained on {len(crystals.y):,} crystals in {time.monotonic() - begin:.0f} s, wrote {output}")
+
+
+def tune(
+    data: TableFile,
+    *,
+    output: Output,
+    target: Targets = None,
+    classify: Classify = False,
+    trials: Annotated[int, typer.Option(min=1, help="Trials in the study, those of earlier calls included.")] = 30,
+    space: Annotated[Literal["small", "paper"], typer.Option(help="Where to search.")] = "small",
+    folds: Annotated[int, typer.Option(min=2, help="Folds of cross-validation.")] = 5,
+    pruner: Annotated[
+        Literal["halving", "median", "hyperband", "none"], typer.Option(help="Which trials end early.")
+    ] = "halving",
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds after which no trial is begun.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Journal of the study, or URL of a database. Default: OUTPUT.journal")
+    ] = None,
+    max_atoms: MaxAtoms = 100,
+    max_epochs: MaxEpochs = 40,
+    device: Device = "auto",
+    seed: Seed = 0,
+    jobs: Jobs = 1,
+    on_error: Skip = "raise",
+    parameter: Parameters = None,
+    structure_column: StructureColumn = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+):
+    """Search the hyper-parameters that predict held-out crystals best, and train with them.
+
+    The same command goes on with the study in the storage; run at several places, it shares the work.
+
+    Example: sitenet tune gaps.csv --target band_gap --output best.safetensors --trials 30
+    """
+    search = _import_tune()
+    check_output(output, MODELS)
+    settings = {"max_atoms": max_atoms, "max_epochs": max_epochs, "device": device, "random_state": seed, "jobs": jobs}
+    pipeline = make_model(parse_parameters(parameter), classify=classify, quiet=True, **settings)
+    crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
+    storage = storage or f"{output}.journal"
+    name = study_name(data, structure_column, [crystals.names, classify, space, folds, pruner], pipeline)
+    result = search(
+        pipeline,
+        crystals.structures,
+        crystals.y,
+        space,
+        cv=folds,
+        n_trials=trials,
+        timeout=timeout,
+        pruner=pruner,
+        storage=storage if "://" in storage else Path(storage),
+        study_name=name,
+        random_state=seed,
+        verbose=int(not quiet),
+    )
+    write_fitted(result.best_estimator, output)
+    _tell_study(result, output, as_json=as_json)
+    say(f"study {name} in {storage}; wrote {output}")
+
+
+def _read(data, target, pipeline, *, on_error, structure_column):
+    """Read crystals and targets, tell what is left out, and check what the pipeline would refuse."""
+    crystals = read_labelled(
+        data,
+        target or (),
+        classify=isinstance(pipeline[-1], SiteNetClassifier),
+        on_error=on_error,
+        featurizer=pipeline[0],
+        structure_column=structure_column,
+    )
+    say_left_out(crystals.left_out)
+    check_targets(crystals.y, crystals.structures.index, pipeline[-1])
+    return crystals
+
+
+def _tell_study(result, output, *, as_json):
+    """Write the table of trials beside the output, and print score and parameters of the best."""
+    table = output.with_name(f"{output.stem}-trials.csv")
+    with written_whole(table) as temporary:
+        result.trials.to_csv(temporary, index=False, lineterminator="\n")
+    score, parameters = plain(result.study.best_value), result.study.best_params
+    if as_json:
+        typer.echo(json.dumps({"score": score, "parameters": parameters, "trials": len(result.trials)}))
+    else:
+        lines = {"score": score} | parameters
+        typer.echo("\n".join(f"{name},{value}" for name, value in lines.items()))
+    say(f"wrote {table}")
+
+
+def _import_tune():
+    try:
+        from sitenet_sklearn.tuning.search import tune as search
+    except ModuleNotFoundError as error:
+        if error.name not in {"optuna", "optuna_integration"}:
+            raise
+        raise RuntimeError(f"tune needs {error.name}: install it with pip install 'sitenet-sklearn[tune]'") from error
+    return search

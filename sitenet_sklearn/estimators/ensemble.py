@@ -1,0 +1,133 @@
+"""`SiteNetEnsemble`: several networks that differ in nothing but chance."""
+
+from numbers import Integral
+from typing import Literal, Self, overload
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sitenet_sklearn._validation import HasMethods, Interval, _fit_context
+
+from .regressor import SiteNetRegressor
+from .targets import KnownTargetsMixin
+
+
+class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
+    """Mean and spread of several regressors, trained on the same crystals from different random numbers.
+
+    The mean is more accurate than its members; the spread tells where they disagree, which is part of the uncertainty
+    of a prediction, not all of it.
+
+    Parameters
+    ----------
+    estimator : regressor or Pipeline, default=None
+        What to train several times; every parameter called `random_state` is set. None is ``SiteNetRegressor()``.
+    n_members : int, default=5
+        Number of members.
+    n_jobs : int, default=None
+        Number of members to train at a time, through joblib; None is 1.
+    random_state : int, RandomState instance or None, default=None
+        Source of the members' random states.
+
+    Attributes
+    ----------
+    estimators_ : list
+        The fitted members.
+
+    See Also
+    --------
+    SiteNetRegressor : One member.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
+    >>> from sitenet_sklearn.datasets import load_dielectric
+    >>> structures, band_gap = load_dielectric(return_X_y=True)
+    >>> crystals = SupercellFeaturizer(max_atoms=20).fit_transform(structures[:30])
+    >>> ensemble = SiteNetEnsemble(SiteNetRegressor(max_epochs=1), n_members=2, random_state=0)
+    >>> mean, std = ensemble.fit(crystals, band_gap[:30]).predict(crystals, return_std=True)
+    >>> mean.shape, std.shape
+    ((30,), (30,))
+    """
+
+    _parameter_constraints = {
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, estimator=None, *, n_members=5, n_jobs=None, random_state=None) -> None:
+        self.estimator = estimator
+        self.n_members = n_members
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, **fit_params) -> Self:
+        """Train the members.
+
+        Parameters
+        ----------
+        X : RaggedCrystals
+            n crystals, or what a pipeline as `estimator` takes.
+        y : array-like of shape (n,) or (n, k)
+            Targets.
+        **fit_params
+            Passed to `fit` of every member.
+
+        Returns
+        -------
+        SiteNetEnsemble
+            The ensemble itself.
+        """
+        random = check_random_state(self.random_state)
+        members = [self._member(random) for _ in range(self.n_members)]
+        fits = (delayed(member.fit)(X, y, **fit_params) for member in members)
+        self.estimators_ = list(Parallel(n_jobs=self.n_jobs)(fits))
+        return self
+
+    @overload
+    def predict(self, X, *, return_std: Literal[False] = ...) -> np.ndarray: ...
+
+    @overload
+    def predict(self, X, *, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def predict(self, X, *, return_std=False):
+        """Predict the mean of the members.
+
+        Parameters
+        ----------
+        X : RaggedCrystals
+            n crystals, or what a pipeline as `estimator` takes.
+        return_std : bool, default=False
+            Whether to return the standard deviation of the members as well.
+
+        Returns
+        -------
+        mean : ndarray of shape (n,) or (n, k)
+            Predictions; NaN for masked crystals.
+        std : ndarray of the same shape
+            Their spread, only with `return_std`.
+        """
+        check_is_fitted(self)
+        predictions = np.stack([member.predict(X) for member in self.estimators_])
+        mean = predictions.mean(axis=0)
+        return (mean, predictions.std(axis=0)) if return_std else mean
+
+    def _member(self, random):
+        member = clone(SiteNetRegressor() if self.estimator is None else self.estimator)
+        names = [name for name in member.get_params() if name.rpartition("__")[2] == "random_state"]
+        return member.set_params(**{name: random.randint(2**31 - 1) for name in sorted(names)})
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True
+        return tags

@@ -1,0 +1,224 @@
+"""`save_model` and `load_model`: fitted models in one file that anybody may send to anybody.
+
+Loading builds nothing but the estimators of this library, and pipelines of them, and reads nothing but that file.
+"""
+
+from importlib.metadata import version
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from sitenet_sklearn.crystals.elements import elemental_table
+from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
+from sitenet_sklearn.network.weights_file import build_network, read_model, write_model
+
+from .base import BaseSiteNet
+from .classifier import SiteNetClassifier
+from .ensemble import SiteNetEnsemble
+from .regressor import SiteNetRegressor
+
+_CLASSES = {
+    cls.__name__: cls for cls in (SupercellFeaturizer, SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble, Pipeline)
+}
+_LOCAL = {
+    "cache": None,
+    "checkpoint_dir": None,
+    "callbacks": None,
+    "pretrained": None,
+    "device": "auto",
+    "compile": False,
+    "n_jobs": None,
+}
+"""Parameters that belong to a machine or hold code, and what they are in a file."""
+_HISTORY = ("epoch", "train_loss", "valid_loss", "dur")
+
+
+def save_model(model, path) -> None:
+    """Save a fitted regressor, classifier or ensemble, alone or at the end of a pipeline behind a featurizer.
+
+    Parameters
+    ----------
+    model : SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble or Pipeline
+        What to save. The parameters `cache`, `checkpoint_dir`, `callbacks`, `pretrained`, `device`, `compile` and
+        `n_jobs` are not saved.
+    path : str or path-like
+        File to write, by custom with the suffix ``.safetensors``. It is written under another name and renamed, so
+        that an interruption leaves no half of a file.
+
+    Raises
+    ------
+    TypeError
+        If there is a step or a parameter that such a file cannot hold.
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, load_model, save_model
+    >>> from sitenet_sklearn.datasets import load_dielectric
+    >>> structures, band_gap = load_dielectric(return_X_y=True)
+    >>> crystals = SupercellFeaturizer(max_atoms=20).fit_transform(structures[:30])
+    >>> model = SiteNetRegressor(max_epochs=1, random_state=0).fit(crystals, band_gap[:30])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(model, f"{folder}/gap.safetensors")
+    ...     again = load_model(f"{folder}/gap.safetensors")
+    >>> bool((again.predict(crystals) == model.predict(crystals)).all())
+    True
+    """
+    last = model.steps[-1][1] if isinstance(model, Pipeline) else model
+    if isinstance(last, SupercellFeaturizer):
+        raise TypeError("the last step must be a fitted model, got SupercellFeaturizer")
+    tensors: dict = {}
+    described = _describe(model, tensors)
+    versions = {name: version(name) for name in ("sitenet-sklearn", "torch", "numpy", "scikit-learn")}
+    write_model(path, {"versions": versions, "model": described}, tensors)
+
+
+def load_model(path, *, device="auto") -> Any:
+    """Load what `save_model` saved.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File. It can come from anybody: no code from it is executed.
+    device : str or torch.device, default="auto"
+        Where to compute; "auto" is the first CUDA GPU or else the CPU.
+
+    Returns
+    -------
+    SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble or Pipeline
+        Fitted.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is none of `save_model`, was altered or cut off, is of a later format, or holds what this library
+        does not know.
+    """
+    header, tensors = read_model(path)
+    try:
+        model = _build(header["model"], dict(tensors), device)
+        _check_predicts(model)
+    except Exception as error:  # whatever a header that says what cannot be makes others raise
+        raise ValueError(f"{path} cannot be loaded: {error!s:.500}") from error
+    return model
+
+
+def _check_predicts(model):
+    check_is_fitted(model)
+    if not hasattr(model, "predict"):
+        raise ValueError("its last step cannot predict")
+
+
+def _describe(model, tensors, *, fitted=True):
+    """Turn an estimator into a node of JSON, and put the tensors of its networks beside those already there."""
+    kind = type(model).__name__
+    if _CLASSES.get(kind) is not type(model):
+        raise TypeError(f"a step of type {kind} cannot be saved, only {_known()}; joblib.dump saves any")
+    if isinstance(model, Pipeline):
+        return {"class": kind, "steps": [[name, _describe(step, tensors, fitted=fitted)] for name, step in model.steps]}
+    parameters = model.get_params(deep=False)
+    estimator = parameters.pop("estimator", None)
+    parameters |= {name: value for name, value in _LOCAL.items() if name in parameters}
+    node = {"class": kind, "parameters": {name: _plain(name, value) for name, value in parameters.items()}}
+    if isinstance(model, SiteNetEnsemble):
+        check_is_fitted(model)
+        node["estimator"] = None if estimator is None else _describe(estimator, tensors, fitted=False)
+        node["members"] = [_describe(member, tensors) for member in model.estimators_]
+    elif isinstance(model, BaseSiteNet) and fitted:
+        node |= _describe_network(model, tensors)
+    return node
+
+
+def _describe_network(model, tensors):
+    check_is_fitted(model)
+    network, prefix = model.net_.module_, f"{len(tensors)}/"
+    for name, tensor in network.state_dict().items():
+        tensors[prefix + name] = tensor.detach().cpu().contiguous()
+    node = {
+        "network": network.config,
+        "site_features": model.site_feature_names_in_,
+        "history": [{name: row[name] for name in _HISTORY if name in row} for row in model.history_],
+        "prefix": prefix,
+    }
+    if isinstance(model, SiteNetClassifier):
+        node["classes"] = [_plain("classes_", label) for label in model.classes_]
+    return node
+
+
+def _plain(name, value):
+    """Turn a parameter into what JSON can hold."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, tuple | list):
+        return [_plain(name, entry) for entry in value]
+    raise TypeError(f"{name}={value!r} cannot be saved: set it to a number, text or None first")
+
+
+def _build(node, tensors, device):
+    """Turn a node of JSON into the estimator it describes, fitted if it was; take its tensors out of those given."""
+    cls = _CLASSES.get(node["class"])
+    if cls is None:
+        raise ValueError(f"unknown class {node['class']!r}, known are {_known()}")
+    if cls is Pipeline:
+        return Pipeline([(name, _build(step, tensors, device)) for name, step in node["steps"]])
+    defaults = cls().get_params(deep=False)
+    parameters = node["parameters"]
+    unknown = set(parameters) - set(defaults)
+    if unknown:
+        raise ValueError(f"{node['class']} has no parameter {', '.join(sorted(unknown))}")
+    parameters = parameters | {name: value for name, value in _LOCAL.items() if name in defaults}
+    estimator = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()})
+    estimator._validate_params()
+    if cls is SiteNetEnsemble:
+        if node["estimator"] is not None:
+            estimator.set_params(estimator=_build(node["estimator"], tensors, device))
+        estimator.estimators_ = [_build(member, tensors, device) for member in node["members"]]
+    elif issubclass(cls, BaseSiteNet):
+        estimator.set_params(device=device)
+        if "network" in node:
+            _adopt_network(estimator, node, tensors)
+    return estimator
+
+
+def _adopt_network(estimator, node, tensors):
+    prefix, site_features = node["prefix"], tuple(node["site_features"])
+    own = {name: tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
+    network = build_network(node["network"], {name.removeprefix(prefix): tensor for name, tensor in own.items()})
+    elemental_table(tuple(name for name in site_features if name != "OxidationState"))
+    if len(site_features) != network.config["n_site_features"]:
+        raise ValueError(f"{len(site_features)} site features are named, the network has other ones")
+    if isinstance(estimator, SiteNetClassifier):
+        estimator.classes_ = _classes(node["classes"], network)
+    estimator._adopt(network, site_features, network.interaction_features)  # noqa: SLF001
+    estimator.history_.extend(_history(node["history"]))
+
+
+def _classes(labels, network):
+    classes = np.array(labels)
+    if classes.ndim != 1 or classes.dtype.kind not in "biufU" or len(set(labels)) != network.n_targets:
+        raise ValueError("classes are not as many distinct labels as the network has outputs")
+    return classes
+
+
+def _history(rows):
+    known = [{name: row[name] for name in _HISTORY if name in row} for row in rows]
+    if not all(isinstance(value, Real) for row in known for value in row.values()):
+        raise ValueError("the history holds what is no number")
+    return known
+
+
+def _known():
+    return ", ".join(_CLASSES)

@@ -1,0 +1,177 @@
+"""`SiteNetRegressor`: Site-Net as a scikit-learn regressor."""
+
+import numpy as np
+
+from sitenet_sklearn._validation import check_target
+
+from .base import BaseSiteNet
+from .targets import KnownTargetsMixin
+
+
+class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
+    """Predict a property of crystals with Site-Net.
+
+    The defaults are the architecture of the paper [1]_ (its Table 1 and the published models). Inputs and
+    target are standardised inside the model, from the training crystals.
+
+    Parameters
+    ----------
+    embedding_dim : int, default=92
+        Length of the learned vector of every element.
+    site_dim : int, default=30
+        Width of site representations per head.
+    interaction_dim : int, default=16
+        Width of interaction representations per head. Table 1 prints 12, the text and the published models
+        have 16.
+    n_heads : int, default=3
+        Number of attention heads.
+    n_blocks : int, default=2
+        Number of attention blocks.
+    attention_hidden_layers : tuple of int, default=(225,)
+        Widths of the hidden layers of the attention weights' network g^W.
+    pre_pool_layers : tuple of int, default=(94,)
+        Widths of the layers before pooling.
+    post_pool_layers : tuple of int, default=(200, 200, 200)
+        Widths of the layers after pooling.
+    activation : {"mish", "relu", "leaky_relu", "elu", "selu", "silu", "gelu", "tanh"}, default="mish"
+        Activation of every layer.
+    normalization : {"layer", "batch", "none"}, default="layer"
+        Normalisation after every activation.
+    pooling : {"mean", "max", "attention"}, default="mean"
+        How the sites of a crystal become one vector.
+    cutoff : float, default=None
+        Distance in angstrom beyond which a site gets no attention; None for no limit. Table 2 uses 5.
+    clamp : bool, default=True
+        Whether negative predictions become 0, as suits a band gap. The gradient passes unchanged, and the
+        loss sees the clamped value. Use False for targets that can be negative.
+    dropout : float, default=0.0
+        Share of the outputs of the layers before and after pooling that every step of training sets to 0, and half
+        that share of the outputs of the attention blocks. It helps some data and harms others.
+    loss : {"l1", "mse", "huber"}, default="l1"
+        What training minimises: the mean absolute or squared error, or Huber's loss, which turns from square to linear
+        at one standard deviation of the target. Several targets are measured in their standard deviations.
+    max_epochs : int, default=40
+        Passes over the training crystals.
+    lr : float, default=0.0008126
+        Highest learning rate; it rises over the first tenth of training and falls to nearly 0 at its end.
+    optimizer : {"adamw", "adam", "nadam", "radam", "sgd"}, default="adamw"
+        Optimizer.
+    weight_decay : float, default=0.0001
+        Weight decay of the optimizer.
+    batch_size : int or "auto", default="auto"
+        Largest number of primitive sites in a batch. "auto" is the paper's 1200 where that leaves 20 batches an epoch,
+        and less for fewer crystals, down to 128: with few data the number of steps limits training.
+    early_stopping : bool, default=False
+        Whether to hold out crystals and to restore the weights of the epoch that predicts them best. False
+        trains on all of them and keeps the last weights. Fewer than 20 training crystals are never split.
+    validation_fraction : float, default=0.1
+        Share of the training crystals to hold out with `early_stopping`, drawn at random.
+    patience : int, default=None
+        Epochs without improvement on held-out crystals after which `early_stopping` ends training; None trains
+        to the end.
+    gradient_accumulation : int, default=1
+        Number of batches whose gradients are added up before each step of the optimizer, as if they were one.
+    amp : bool, default=False
+        Whether to train in mixed precision (bfloat16): less memory and time on a GPU that has it, gradients of about
+        three digits. Weights and predictions stay in single precision.
+    compile : bool, default=False
+        Whether torch compiles what is computed of pairs, which takes a C++ compiler and half a minute. The default
+        architecture has a kernel of its own and gains nothing on a CPU; others may.
+    checkpoint_dir : str or path-like, default=None
+        Folder where `fit` saves all of training after every epoch. After Ctrl-C or a kill the same call goes on with
+        the next epoch and ends as if nothing had happened; then the file is removed. Files are named by parameters
+        and data, so that fits may share a folder; with `early_stopping` that takes a fixed `random_state`.
+    callbacks : list of skorch callbacks, default=None
+        Additional callbacks, each alone or as a pair (name, callback).
+    device : str or torch.device, default="auto"
+        Where to compute; "auto" is the first CUDA GPU or else the CPU.
+    train_oversized : bool, default=True
+        Whether to train on crystals whose primitive cell alone exceeds the `max_atoms` of the featurizer. The paper
+        leaves them out and still predicts them.
+    warm_start : bool, default=False
+        Whether `fit` goes on with the network of the last one, with new steps of the optimizer from its beginning; what
+        standardises inputs and target stays. Crystals and parameters must ask for the same network.
+    pretrained : path-like or estimator, default=None
+        Fitted model to begin from instead of random weights: a file of `save_model`, or an estimator in scikit-learn's
+        `FrozenEstimator`, which keeps it fitted when it is cloned. Its architecture and what standardises its inputs
+        are taken over, whatever the parameters of the architecture say.
+    new_head : bool, default=False
+        Whether the output of the `pretrained` network begins anew, with the target standardised by the new crystals, as
+        another property needs. False keeps both: the same property, of other crystals or from another method.
+    frozen : tuple of str, default=()
+        Parts of the network that training leaves as they are: "embedding", "site_input", "blocks" or single ones as
+        "blocks.0", "pre_pool", "pool_logit", "post_pool", "output".
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, of the split and of the order of crystals. The same number gives the
+        same predictions on the same machine; torch's global random state is left as found.
+    verbose : int, default=0
+        Whether to show a progress bar over epochs, with the losses.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained network in its training loop.
+    history_ : skorch.history.History
+        Losses and times of every epoch.
+    n_site_features_in_ : int
+        Number of site features seen in `fit`.
+    site_feature_names_in_, interaction_feature_names_in_ : tuple of str
+        Names of the site features and of the interaction features.
+    batch_size_ : int
+        Primitive sites in a batch, as used.
+
+    See Also
+    --------
+    SupercellFeaturizer : Makes the crystals that this regressor learns from.
+
+    References
+    ----------
+    .. [1] M. Moran, M. W. Gaultois, V. V. Gusev, M. J. Rosseinsky, Digital Discovery 2 (2023) 1297, Table 1 and
+       section 2.2, doi:10.1039/d3dd00005b.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+    >>> from sitenet_sklearn.datasets import load_dielectric
+    >>> structures, band_gap = load_dielectric(return_X_y=True)
+    >>> model = make_pipeline(
+    ...     SupercellFeaturizer(max_atoms=20), SiteNetRegressor(max_epochs=1, random_state=0)
+    ... )
+    >>> model.fit(structures[:30], band_gap[:30]).predict(structures[30:32]).shape
+    (2,)
+    """
+
+    def predict(self, X) -> np.ndarray:
+        """Predict, with negative values set to 0 if `clamp`.
+
+        Parameters
+        ----------
+        X : RaggedCrystals
+            n crystals.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, k)
+            Predictions in the unit of the training targets; NaN for masked crystals.
+        """
+        raw = self.predict_raw(X)
+        return raw.clip(min=0) if self.net_.module_.clamp else raw
+
+    def _check_target(self, y, n, *, known):  # noqa: ARG002
+        y = check_target(y, n)
+        if self.clamp and (y < 0).any():
+            index = np.unravel_index(np.nanargmin(y), y.shape)[0]
+            raise ValueError(
+                f"y holds negative targets (lowest {np.nanmin(y):.4g} at index {index}), which a clamped model cannot "
+                "predict: pass clamp=False"
+            )
+        return y
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True
+        return tags

@@ -1,0 +1,364 @@
+"""`SupercellFeaturizer`: pymatgen Structures in, `RaggedCrystals` out."""
+
+import os
+import warnings
+from numbers import Integral, Real
+from typing import Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from pymatgen.core import IStructure
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_consistent_length, gen_batches
+from tqdm.auto import tqdm
+
+from sitenet_sklearn._validation import Interval, StrOptions, _fit_context
+from sitenet_sklearn.crystals.crystal import (
+    DISTANCE_GAUSSIANS,
+    INTERACTION_FEATURES,
+    PAIR_FEATURES,
+    SITE_FEATURES,
+    empty_crystal,
+)
+from sitenet_sklearn.crystals.elements import elemental_property_names, elemental_table
+from sitenet_sklearn.crystals.ragged import RaggedCrystals
+from sitenet_sklearn.crystals.structures import (
+    CrystalError,
+    Failure,
+    FeaturizationError,
+    formula_of,
+    list_crystals,
+    usable_species,
+)
+from sitenet_sklearn.geometry.sublattice import SHAPES
+
+from .records import ChosenSupercell, choose_supercell, featurize_chunk
+
+_CHUNK = 64
+
+
+class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+    """Turn crystals into the sites and pairs that a Site-Net attends over.
+
+    Every structure is reduced to its primitive cell, repeated into the best supercell of at most `max_atoms`
+    sites, and described by the features of its primitive sites and the periodic distances from them to all
+    sites of the supercell [1]_. The supercell is chosen by exhaustive search, so that the result depends on the
+    crystal alone and not on the cell, axes, origin or order of sites it is given in. What the network cannot
+    tell apart is merged, which changes nothing but the cost.
+
+    The transformer is stateless: it learns nothing in `fit`, and a crystal gives the same record whatever
+    else is transformed with it. Structures are never changed.
+
+    Parameters
+    ----------
+    max_atoms : int, default=500
+        Largest number of sites in a supercell, at least 1. More sites reach further and cost more; the paper
+        uses 50, 100 and 500. A primitive cell with more sites is kept as it is, and marked as `oversized`.
+    shape : {"cubic", "compact"}, default="cubic"
+        What the supercell maximises: "cubic" the effective edge (m / M)^(1/3) / kappa, with the index m of at
+        most M and kappa = 1 for a cube; "compact" the shortest lattice translation, hence the sphere of
+        surroundings that the minimum-image convention represents completely.
+    compress : bool, default=True
+        Whether to merge equivalent sites and neighbours. False keeps every pair, as an oracle for tests.
+    site_features : tuple of str or "all", default=SITE_FEATURES
+        Columns of the site features, by default the paper's nine: names of matminer's elemental properties
+        (`sitenet_sklearn.crystals.elements.elemental_property_names()`; a missing value is the mean over the elements
+        that have one) and "OxidationState". "all" takes every one, which predicts better.
+    oxidation_states : {"given", "guess"}, default="given"
+        "given" takes them from the structure, 0 where it has none; "guess" lets pymatgen choose the likeliest
+        charge-neutral ones for crystals that have none, the same for all sites of an element, 0 where it finds none.
+    interaction_features : tuple of str or "gaussians", default=INTERACTION_FEATURES
+        Features of pairs, by default the paper's two; some of `PAIR_FEATURES`. "gaussians"
+        adds a basis of the distance to the paper's, which predicts better.
+    symprec : float, default=0.01
+        Tolerance in angstrom with which spglib looks for a smaller primitive cell. The paper's 0.5 merges
+        distinct sites of distorted crystals.
+    tol : float, default=0.0001
+        Largest difference in angstrom of distances that are merged.
+    on_error : {"raise", "mask"}, default="raise"
+        What to do with crystals that cannot be featurized: "raise" one error that lists them all, or "mask"
+        them: keep an empty row each, see `RaggedCrystals.valid`, with a warning that lists them.
+    cache : path-like, default=None
+        File that remembers the records of crystals between calls and processes; None for none. Only what is
+        missing is computed, see `sitenet_sklearn.crystals.cache`.
+    n_jobs : int, default=None
+        Number of parallel jobs of joblib; None means 1 unless a joblib context says otherwise.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    site_feature_names_out_, pair_feature_names_out_ : tuple of str
+        Names of the site features and of the interaction features.
+
+    See Also
+    --------
+    SiteNetRegressor : What to put after this transformer.
+    RaggedCrystals : What `transform` returns.
+
+    References
+    ----------
+    .. [1] M. Moran, M. W. Gaultois, V. V. Gusev, M. J. Rosseinsky, Digital Discovery 2 (2023) 1297, section 2.1,
+       doi:10.1039/d3dd00005b.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sitenet_sklearn import SupercellFeaturizer
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> crystal = SupercellFeaturizer(max_atoms=64).fit_transform([rock_salt])[0]
+    >>> crystal.atomic_numbers, crystal.pair_distance.round(2)[:4]
+    (array([11, 17], dtype=int16), array([0.  , 4.02, 5.69, 6.97], dtype=float32))
+    """
+
+    _parameter_constraints = {
+        "max_atoms": [Interval(Integral, 1, None, closed="left")],
+        "shape": [StrOptions(set(SHAPES))],
+        "compress": ["boolean"],
+        "site_features": [tuple, list, StrOptions({"all"})],
+        "oxidation_states": [StrOptions({"given", "guess"})],
+        "interaction_features": [tuple, list, StrOptions({"gaussians"})],
+        "symprec": [Interval(Real, 0, None, closed="neither")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "on_error": [StrOptions({"raise", "mask"})],
+        "cache": [str, os.PathLike, None],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        max_atoms=500,
+        *,
+        shape="cubic",
+        compress=True,
+        site_features=SITE_FEATURES,
+        oxidation_states="given",
+        interaction_features=INTERACTION_FEATURES,
+        symprec=0.01,
+        tol=0.0001,
+        on_error="raise",
+        cache=None,
+        n_jobs=None,
+        verbose=0,
+    ) -> None:
+        self.max_atoms = max_atoms
+        self.shape = shape
+        self.compress = compress
+        self.site_features = site_features
+        self.oxidation_states = oxidation_states
+        self.interaction_features = interaction_features
+        self.symprec = symprec
+        self.tol = tol
+        self.on_error = on_error
+        self.cache = cache
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None) -> Self:
+        """Check parameters and the kind of input; nothing is learned.
+
+        Parameters
+        ----------
+        X : sequence of crystals
+            pymatgen Structures, paths of files that pymatgen reads, dicts of Structures or ASE Atoms, in a list,
+            tuple, array, Series, one-column DataFrame or generator.
+        y : array-like of shape (n,), default=None
+            Target, checked here so that a wrong one is refused before the work of `transform`.
+
+        Returns
+        -------
+        SupercellFeaturizer
+            The estimator itself.
+        """
+        self._check_features()
+        if hasattr(X, "__len__"):  # a generator is read once, by transform
+            list_crystals(X, type(self).__name__)
+        if y is not None:
+            _check_complete(y, X)
+        return self
+
+    def transform(self, X) -> RaggedCrystals:
+        """Featurize crystals.
+
+        Parameters
+        ----------
+        X : sequence of crystals
+            As in `fit`.
+
+        Returns
+        -------
+        RaggedCrystals
+            One record a crystal, in order.
+
+        Raises
+        ------
+        FeaturizationError
+            If any crystal fails and `on_error` is "raise": it lists index, name, formula and reason of all that do.
+        """
+        X, failures = self.transform_with_failures(X)
+        self.report(failures)
+        return X
+
+    def transform_with_failures(self, X, start=0) -> tuple[RaggedCrystals, list[Failure]]:
+        """Featurize crystals whatever `on_error` is.
+
+        Parameters
+        ----------
+        X : sequence of crystals
+            As in `fit`.
+        start : int, default=0
+            Index of the first crystal in the reported failures.
+
+        Returns
+        -------
+        X : RaggedCrystals
+            With an empty row for every crystal that fails.
+        failures : list of Failure
+            Those crystals and why.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is wrong.
+        """
+        self._validate_params()
+        self._check_features()
+        items, names = list_crystals(X, type(self).__name__)
+        parameters = self.record_parameters()
+        if self.on_error == "raise" and any(map(_refused_at_once, items)):
+            parameters["max_atoms"] = 1  # the call will fail: find all that is wrong without the long work
+        records = self._run(items, parameters)
+        failed = [k for k, record in enumerate(records) if isinstance(record, str)]
+        failures = [Failure(start + k, names[k], formula_of(items[k]), records[k]) for k in failed]
+        for k in failed:
+            records[k] = empty_crystal(len(self.site_feature_names_out_))
+        metadata = {
+            "site_feature_names": self.site_feature_names_out_,
+            "interaction_feature_names": self.pair_feature_names_out_,
+            "max_atoms": self.max_atoms,
+        }
+        return RaggedCrystals.from_crystals(records, **metadata), failures
+
+    def report(self, failures):
+        """Raise a FeaturizationError that lists failures, or warn of them, as `on_error` says."""
+        if failures and self.on_error == "raise":
+            raise FeaturizationError(failures)
+        if failures:
+            warnings.warn(f"masked: {FeaturizationError(failures)}", stacklevel=3)
+
+    def supercell(self, crystal) -> ChosenSupercell:
+        """Choose the supercell of one crystal, to look at it or to write it to a file.
+
+        Parameters
+        ----------
+        crystal : pymatgen Structure, path, dict or ASE Atoms
+            An ordered crystal.
+
+        Returns
+        -------
+        ChosenSupercell
+            The supercell as a pymatgen Structure, with its matrix, number of images and score.
+
+        Raises
+        ------
+        CrystalError
+            If the crystal cannot be featurized.
+
+        Examples
+        --------
+        >>> from pymatgen.core import Lattice, Structure
+        >>> from sitenet_sklearn import SupercellFeaturizer
+        >>> caesium = Structure(Lattice.cubic(4.12), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        >>> chosen = SupercellFeaturizer(max_atoms=60).supercell(caesium)
+        >>> chosen.images, chosen.structure.formula
+        (30, 'Cs30 Cl30')
+        """
+        self._validate_params()
+        return choose_supercell(crystal, self.record_parameters())
+
+    def record_parameters(self):
+        """Return the parameters that the record of a crystal depends on, as a dict."""
+        names = ("max_atoms", "shape", "compress", "oxidation_states", "symprec", "tol")
+        return {name: getattr(self, name) for name in names} | {"site_features": self.site_feature_names_out_}
+
+    def _check_features(self):
+        elemental_table(tuple(name for name in self.site_feature_names_out_ if name != "OxidationState"))
+        unknown = set(self.pair_feature_names_out_) - set(PAIR_FEATURES)
+        if unknown or not self.interaction_features:
+            raise ValueError(f"interaction_features must be some of {PAIR_FEATURES}, got {self.interaction_features!r}")
+
+    def _run(self, items, parameters):
+        """Featurize chunks of crystals in parallel; where one fails, its record is the reason as text."""
+        chunks = [items[chunk] for chunk in gen_batches(len(items), _CHUNK)]
+        jobs = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+            delayed(featurize_chunk)(chunk, parameters, self.cache) for chunk in chunks
+        )
+        records = []
+        with tqdm(total=len(items), desc="featurize", unit="crystal", disable=not self.verbose) as bar:
+            for chunk in jobs:
+                records.extend(chunk)
+                bar.update(len(chunk))
+        return records
+
+    @property
+    def site_feature_names_out_(self):
+        """Names of the site features."""
+        if isinstance(self.site_features, str):
+            return (*elemental_property_names(), "OxidationState")
+        return tuple(self.site_features)
+
+    @property
+    def pair_feature_names_out_(self):
+        """Names of the interaction features."""
+        if isinstance(self.interaction_features, str):
+            return (*INTERACTION_FEATURES, *DISTANCE_GAUSSIANS)
+        return tuple(self.interaction_features)
+
+    def set_output(self, *, transform=None):  # noqa: ARG002
+        """Do nothing: crystals fit into no data frame, and a pipeline that asks for one must not fail.
+
+        Parameters
+        ----------
+        transform : str, default=None
+            Ignored.
+
+        Returns
+        -------
+        SupercellFeaturizer
+            The estimator itself.
+        """
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def _refused_at_once(item):
+    """Whether a crystal in memory is refused by a look at it."""
+    try:
+        if isinstance(item, IStructure):
+            usable_species(item)
+    except CrystalError:
+        return True
+    return False
+
+
+def _check_complete(y, X):
+    if hasattr(X, "__len__"):
+        check_consistent_length(X, y)
+    values = np.asarray(y)
+    if values.dtype.kind == "f" and values.ndim == 1 and np.isnan(values).any():
+        index = int(np.flatnonzero(np.isnan(values))[0])
+        raise ValueError(f"y is NaN at index {index}: drop that crystal or find its target")

@@ -1,0 +1,166 @@
+"""From one crystal to its record: sites, primitive cell, supercell, distances, compression."""
+
+from typing import NamedTuple
+
+import numpy as np
+from pymatgen.core import Structure
+
+from sitenet_sklearn.crystals.cache import CrystalCache
+from sitenet_sklearn.crystals.crystal import make_crystal
+from sitenet_sklearn.crystals.oxidation import given_oxidation_states, guess_oxidation_states
+from sitenet_sklearn.crystals.structures import CrystalError, as_structure, usable_species
+from sitenet_sklearn.geometry.primitive import find_primitive
+from sitenet_sklearn.geometry.supercell import canonical_supercell
+
+MIN_DISTANCE = 0.1
+"""Sites of one crystal closer than this, in angstrom, are refused as overlapping."""
+
+
+class ChosenSupercell(NamedTuple):
+    """The supercell that stands for a crystal.
+
+    Attributes
+    ----------
+    structure : pymatgen.core.Structure
+        All its sites.
+    matrix : ndarray of int, shape (3, 3)
+        Its basis vectors in rows of the primitive ones.
+    images : int
+        Number of primitive cells in it.
+    score : float
+        What the shape maximises: effective edge or shortest translation, as a share of the ideal edge.
+    """
+
+    structure: Structure
+    matrix: np.ndarray
+    images: int
+    score: float
+
+
+def featurize(item, parameters):
+    """Featurize one crystal: primitive cell, supercell, distances, compression.
+
+    Parameters
+    ----------
+    item : pymatgen Structure, path, dict or ASE Atoms
+        A crystal.
+    parameters : dict
+        `max_atoms`, `shape`, `compress`, `site_features`, `oxidation_states`, `symprec` and `tol` of the
+        `SupercellFeaturizer`.
+
+    Returns
+    -------
+    Crystal
+
+    Raises
+    ------
+    CrystalError
+        If the crystal cannot be featurized.
+    """
+    sites, cell, supercell = find_geometry(as_structure(item), parameters)
+    _refuse_overlap(supercell.distances)
+    return make_crystal(
+        sites.atomic_numbers[cell.origin],
+        sites.oxidation_states[cell.origin],
+        supercell.distances,
+        site_features=tuple(parameters["site_features"]),
+        compressed=parameters["compress"],
+        tol=parameters["tol"],
+    )
+
+
+def featurize_chunk(items, parameters, cache):
+    """Featurize some crystals; where one fails, its record is the reason as text.
+
+    Parameters
+    ----------
+    items : list of crystals
+        In any form that `as_structure` takes.
+    parameters : dict
+        As in `featurize`.
+    cache : path-like or None
+        File of a `CrystalCache`.
+
+    Returns
+    -------
+    list of (Crystal or str)
+    """
+    if cache is None:
+        return [_featurize_or_say_why(item, parameters) for item in items]
+    cache = CrystalCache(cache, parameters)
+    records = cache.get(items)
+    missing = [k for k, record in enumerate(records) if record is None]
+    for k in missing:
+        records[k] = _featurize_or_say_why(items[k], parameters)
+    new = [k for k in missing if not isinstance(records[k], str)]
+    cache.put([items[k] for k in new], [records[k] for k in new])
+    return records
+
+
+def _featurize_or_say_why(item, parameters):
+    try:
+        return featurize(item, parameters)
+    except CrystalError as error:
+        return str(error)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # one odd crystal must not lose the others
+        return f"unexpected {type(error).__name__}: {error}"
+
+
+def choose_supercell(item, parameters):
+    """Build the supercell of one crystal as a Structure; parameters and errors as in `featurize`."""
+    sites, cell, supercell = find_geometry(as_structure(item), parameters)
+    species = [sites.species[k] for k in cell.origin]
+    structure = Structure(cell.lattice, species, cell.positions, coords_are_cartesian=True)
+    structure.make_supercell(supercell.matrix)
+    return ChosenSupercell(structure, supercell.matrix, supercell.images, float(supercell.score))
+
+
+class Sites(NamedTuple):
+    """Sites of a structure: its k species, their atomic numbers (k,) and oxidation states (k,)."""
+
+    species: list
+    atomic_numbers: np.ndarray
+    oxidation_states: np.ndarray
+
+
+def find_geometry(structure, parameters):
+    """Find the sites of a structure, its primitive cell and the supercell of that.
+
+    Parameters
+    ----------
+    structure : pymatgen.core.Structure
+        A crystal.
+    parameters : dict
+        As in `featurize`.
+
+    Returns
+    -------
+    Sites, PrimitiveCell, Supercell
+
+    Raises
+    ------
+    CrystalError
+        If the structure cannot be featurized.
+    """
+    species = usable_species(structure)
+    guess = parameters["oxidation_states"] == "guess"
+    sites = Sites(
+        species,
+        np.array([specie.Z for specie in species]),
+        np.array(guess_oxidation_states(species) if guess else given_oxidation_states(species)),
+    )
+    kinds = np.unique(np.column_stack(sites[1:]), axis=0, return_inverse=True)[1].ravel()
+    cell = find_primitive(structure.lattice.matrix, structure.cart_coords, kinds, parameters["symprec"])
+    if (shortest := np.linalg.norm(cell.lattice[0])) < MIN_DISTANCE:
+        raise CrystalError(f"a site is {shortest:.3g} angstrom from its own image, {MIN_DISTANCE} are expected")
+    weights = (np.cbrt(sites.atomic_numbers) * np.exp(sites.oxidation_states / 10))[cell.origin]
+    return sites, cell, canonical_supercell(cell, weights, parameters["max_atoms"], parameters["shape"])
+
+
+def _refuse_overlap(distances):
+    n, columns = distances.shape
+    rows = np.arange(n)
+    others = distances.copy()
+    others[rows, rows * (columns // n)] = np.inf
+    if others.min() < MIN_DISTANCE:
+        raise CrystalError(f"two sites are {others.min():.3g} angstrom apart, at least {MIN_DISTANCE} is expected")

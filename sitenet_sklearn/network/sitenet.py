@@ -1,0 +1,310 @@
+"""`SiteNet`: the network of the paper as a torch module, from a batch of crystals to one number each."""
+
+import math
+from functools import partial
+
+import torch
+from torch import nn
+
+from sitenet_sklearn.crystals.crystal import DISTANCE_GAUSSIANS, INTERACTION_FEATURES
+from sitenet_sklearn.crystals.elements import MAX_ATOMIC_NUMBER
+
+from .attention import AttentionBlock
+from .layers import Perceptron, straight_through_clamp
+from .segments import segment_max, segment_softmax, segment_sum
+from .tiles import make_tiles
+
+BOHR = 0.529177210903 / 1.00001495
+"""Bohr radius in units of 1.00001495 angstrom (the "angstrom star"), as the published models were trained with."""
+
+MAX_LOG_COULOMB = 10.0
+GAUSSIAN_WIDTH = 0.5
+
+
+class SiteNet(nn.Module):
+    """Site-Net (Moran et al., section 2.2, doi:10.1039/d3dd00005b); defaults are the paper's model.
+
+    Inputs are standardised and the output is scaled inside the module, by the buffers that `standardize_inputs` and
+    `standardize_target` set; as built they change nothing.
+
+    Parameters
+    ----------
+    n_site_features : int, default=9
+        Number of site features beside the embedding, f.
+    interaction_features : sequence of str, default=INTERACTION_FEATURES
+        Names out of `sitenet_sklearn.crystals.crystal.PAIR_FEATURES`.
+    embedding_dim : int, default=92
+        Length of the learned vector of every element.
+    site_dim : int, default=30
+        Width of sites per head.
+    interaction_dim : int, default=16
+        Width of interactions per head.
+    n_heads : int, default=3
+        Number of attention heads.
+    n_blocks : int, default=2
+        Number of attention blocks.
+    attention_hidden_layers : sequence of int, default=(225,)
+        Widths of the hidden layers of g^W.
+    pre_pool_layers : sequence of int, default=(94,)
+        Widths of the layers between the blocks and pooling.
+    post_pool_layers : sequence of int, default=(200, 200, 200)
+        Widths of the layers after pooling; the last one is the global vector.
+    activation : str, default="mish"
+        A key of `sitenet_sklearn.network.layers.ACTIVATIONS`.
+    normalization : {"layer", "batch", "none"}, default="layer"
+        What follows every activation.
+    pooling : {"mean", "max", "attention"}, default="mean"
+        How the sites of a crystal become one vector.
+    cutoff : float or None, default=None
+        Distance in angstrom beyond which no site is attended to.
+    n_targets : int or None, default=None
+        Number k of outputs of a crystal; None for a single one without a second axis.
+    clamp : bool, default=True
+        Whether negative outputs become 0, as the loss sees them.
+    dropout : float, default=0.0
+        Share of the outputs of the layers before and after pooling that training sets to 0; of those of the attention
+        blocks it is half as many.
+    """
+
+    def __init__(
+        self,
+        n_site_features=9,
+        interaction_features=INTERACTION_FEATURES,
+        *,
+        embedding_dim=92,
+        site_dim=30,
+        interaction_dim=16,
+        n_heads=3,
+        n_blocks=2,
+        attention_hidden_layers=(225,),
+        pre_pool_layers=(94,),
+        post_pool_layers=(200, 200, 200),
+        activation="mish",
+        normalization="layer",
+        pooling="mean",
+        cutoff=None,
+        n_targets=None,
+        clamp=True,
+        dropout=0.0,
+    ):
+        config = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
+        super().__init__()
+        self.config = config
+        style = (activation, normalization)
+        sites = n_heads * site_dim
+        self.n_heads, self.clamp, self.pooling = n_heads, clamp, pooling
+        self.interaction_features = tuple(interaction_features)
+        self.embedding = nn.Embedding(MAX_ATOMIC_NUMBER + 1, embedding_dim)
+        nn.init.normal_(self.embedding.weight, std=embedding_dim**-0.5)
+        self.site_input = Perceptron([embedding_dim + n_site_features, sites], *style)
+        self.blocks = nn.ModuleList(
+            AttentionBlock(
+                site_dim,
+                interaction_dim,
+                n_heads,
+                hidden_layers=attention_hidden_layers,
+                activation=activation,
+                normalization=normalization,
+                cutoff=cutoff,
+                n_interaction_features=len(interaction_features) if k == 0 else None,
+                dropout=dropout / 2,
+                last=k == n_blocks - 1,
+            )
+            for k in range(n_blocks)
+        )
+        pooled = [n_blocks * sites, *pre_pool_layers]
+        self.pre_pool = Perceptron(pooled, *style, dropout)
+        self.pool_logit = nn.Linear(pooled[-1], 1) if pooling == "attention" else None
+        self.post_pool = Perceptron([pooled[-1], *post_pool_layers], *style, dropout)
+        self.n_targets = n_targets
+        self.output = nn.Linear([pooled[-1], *post_pool_layers][-1], n_targets or 1)
+        for name, width in (
+            ("site", n_site_features),
+            ("interaction", len(interaction_features)),
+            ("target", n_targets or 1),
+        ):
+            self.register_buffer(f"{name}_shift", torch.zeros(width))
+            self.register_buffer(f"{name}_scale", torch.ones(width))
+
+    def forward(self, batch):
+        """Predict one number for every crystal.
+
+        Parameters
+        ----------
+        batch : CrystalBatch
+            b crystals.
+
+        Returns
+        -------
+        Tensor of shape (b,) or (b, k)
+            Predictions in the units of the targets, clamped at 0 if `clamp`.
+        """
+        raw = self.raw(batch)
+        return straight_through_clamp(raw) if self.clamp else raw
+
+    def raw(self, batch):
+        """Predictions of shape (b,) or (b, k) before the clamp."""
+        predictions = self.output(self.global_vector(batch)) * self.target_scale + self.target_shift
+        return predictions[:, 0] if self.n_targets is None else predictions
+
+    def global_vector(self, batch):
+        """Representation of every crystal, the input of the last Linear: Tensor of shape (b, g)."""
+        sites = self.pre_pool(self.site_representation(batch), batch.multiplicity)
+        return self.post_pool(self._pool(sites, batch), batch.multiplicity.new_ones(batch.n_crystals))
+
+    def site_representation(self, batch):
+        """Sites after every block, concatenated: Tensor of shape (s, n_blocks * n_heads * site_dim)."""
+        return torch.cat([block.sites for block in self.run_blocks(self._attended(batch))], dim=1)
+
+    def attention(self, batch):
+        """Attention weights of every block: list of Tensors of shape (p, n_heads)."""
+        return [block.weights for block in self.run_blocks(batch)]
+
+    def compile_pairs(self):
+        """Let torch compile what the attention blocks compute of pairs; parameters keep their names."""
+        for block in self.blocks:
+            block.compile_pairs()
+
+    def run_blocks(self, batch):
+        """Yield the `BlockOutput` of every attention block in turn."""
+        sites = self.site_input(self._site_inputs(batch), batch.multiplicity)
+        interactions = self._standardized("interaction", pair_features(batch, self.interaction_features))
+        tiles = make_tiles(batch)
+        for block in self.blocks:
+            output = block(sites, interactions, tiles, batch)
+            yield output
+            sites, interactions = output.sites, output.interactions
+
+    def standardize_inputs(self, batches):
+        """Fit the shifts and scales of site and interaction features.
+
+        Every site and pair counts as often as the ones it stands for.
+
+        Parameters
+        ----------
+        batches : iterable of CrystalBatch
+            Training crystals.
+        """
+        site, interaction = _Moments(), _Moments()
+        for batch in batches:
+            site.add(batch.site_features, batch.multiplicity)
+            rows = batch.multiplicity[batch.pair_site] * batch.pair_count
+            interaction.add(pair_features(batch, self.interaction_features), rows)
+        self._set_standard("site", *site.shift_and_scale())
+        self._set_standard("interaction", *interaction.shift_and_scale())
+
+    def standardize_target(self, y):
+        """Fit the shifts and scales of the outputs.
+
+        Parameters
+        ----------
+        y : Tensor of shape (n,) or (n, k)
+            Training targets: shifted by the median and scaled by the standard deviation of those that are not NaN.
+
+        Raises
+        ------
+        ValueError
+            If all of one target are NaN.
+        """
+        targets = [column[~column.isnan()] for column in y.reshape(len(y), -1).T]
+        for k, column in enumerate(targets):
+            if not len(column):
+                raise ValueError(f"target {k} of y is unknown (NaN) for all crystals to train on: leave it out")
+        shift, scale = (torch.stack([f(column) for column in targets]) for f in (torch.median, _deviation))
+        self._set_standard("target", shift, scale)
+
+    def _set_standard(self, name, shift, scale):
+        getattr(self, f"{name}_shift").copy_(shift)
+        getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
+
+    def _standardized(self, name, values):
+        return (values - getattr(self, f"{name}_shift")) / getattr(self, f"{name}_scale")
+
+    def _attended(self, batch):
+        """Leave out the pairs beyond the cut-off, which get no weight, unless statistics of the batch count them."""
+        block = self.blocks[0]
+        return batch if block.cutoff is None or block.normalization == "batch" else batch.within(block.cutoff)
+
+    def _site_inputs(self, batch):
+        weight = self.embedding.weight
+        within_unit_ball = weight / torch.linalg.vector_norm(weight, dim=1, keepdim=True).clamp(min=1)
+        embedded = nn.functional.embedding(batch.atomic_numbers, within_unit_ball)
+        return torch.cat([embedded, self._standardized("site", batch.site_features)], dim=1)
+
+    def _pool(self, sites, batch):
+        crystal, n_crystals = batch.site_crystal, batch.n_crystals
+        if self.pooling == "max":
+            return segment_max(sites, crystal, n_crystals)
+        logits = sites.new_zeros(len(sites), 1) if self.pooling == "mean" else self.pool_logit(sites)
+        share = segment_softmax(logits, batch.multiplicity, crystal, n_crystals)
+        return segment_sum(share * sites, crystal, n_crystals)
+
+
+def pair_features(batch, names=INTERACTION_FEATURES):
+    """Compute interaction features of every pair from its distance and elements.
+
+    "log_coulomb" is ln(Z_i Z_j / d_ij), with the distance in bohr, and ln(0.5 Z_i^2.4) where j is i itself,
+    clipped to [-10, 10] (section 2.1 of the paper). The inverse distances are 0 where j is i itself. "gaussian_2.0" is
+    exp(-((d_ij - 2 A) / 0.5 A)^2): a basis that tells shells of neighbours apart without learning to, as in
+    SchNet (doi:10.1063/1.5019779).
+
+    Parameters
+    ----------
+    batch : CrystalBatch
+        p pairs.
+    names : sequence of str, default=INTERACTION_FEATURES
+        Names out of `sitenet_sklearn.crystals.crystal.PAIR_FEATURES`.
+
+    Returns
+    -------
+    Tensor of shape (p, len(names))
+        Distances in angstrom, logarithms of atomic units.
+    """
+    return torch.stack([_PAIR_FUNCTIONS[name](batch) for name in names], dim=1)
+
+
+def _log_coulomb(batch):
+    distance = batch.pair_distance
+    log_z = torch.log(batch.atomic_numbers.to(distance.dtype))
+    itself = distance == 0
+    apart = log_z[batch.pair_site] + log_z[batch.pair_neighbor] - torch.log(distance.masked_fill(itself, 1.0) / BOHR)
+    log_coulomb = torch.where(itself, 2.4 * log_z[batch.pair_site] + math.log(0.5), apart)
+    return log_coulomb.clamp(-MAX_LOG_COULOMB, MAX_LOG_COULOMB)
+
+
+def _gaussian(batch, centre):
+    return torch.exp(-(((batch.pair_distance - centre) / GAUSSIAN_WIDTH) ** 2))
+
+
+def _inverse_distance(batch):
+    return batch.pair_distance.masked_fill(batch.pair_distance == 0, torch.inf).reciprocal()
+
+
+_PAIR_FUNCTIONS = {
+    "distance": lambda batch: batch.pair_distance,
+    "log_coulomb": _log_coulomb,
+    "inverse_distance": _inverse_distance,
+    "inverse_square_distance": lambda batch: _inverse_distance(batch) ** 2,
+    **{name: partial(_gaussian, centre=centre) for name, centre in DISTANCE_GAUSSIANS.items()},
+}
+
+
+def _deviation(values):
+    return values.std(correction=0)
+
+
+class _Moments:
+    """Weighted mean and standard deviation of columns, gathered batch by batch in double precision."""
+
+    def __init__(self):
+        self.total, self.first, self.second = 0.0, 0.0, 0.0
+
+    def add(self, values, weight):
+        values, weight = values.double(), weight.double()[:, None]
+        self.total = self.total + weight.sum()
+        self.first = self.first + (weight * values).sum(0)
+        self.second = self.second + (weight * values**2).sum(0)
+
+    def shift_and_scale(self):
+        mean = self.first / self.total
+        return mean, (self.second / self.total - mean**2).clamp(min=0).sqrt()

@@ -1,0 +1,133 @@
+"""The file of a model: numbers and words in one safetensors file, no code.
+
+The header carries, as JSON, a tree of estimators with their parameters and what their networks need, and a checksum
+over all of it and over the tensors. Whatever the file says, reading it builds nothing but networks of this library.
+"""
+
+import hashlib
+import json
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from sitenet_sklearn._files import write_whole_file
+
+from .sitenet import SiteNet
+
+FORMAT = 2
+"""Number of the file format; files of all earlier ones can be read."""
+
+MAX_BLOCKS = 100
+
+
+def write_model(path, header, tensors):
+    """Write a file under another name and rename it, so that an interruption leaves no half of one.
+
+    Parameters
+    ----------
+    path : path-like
+        File.
+    header : dict
+        What JSON can hold.
+    tensors : dict of str to Tensor
+        On the CPU.
+    """
+    text = json.dumps({"format": FORMAT} | header)
+    write_whole_file(path, save(tensors, {"sitenet_sklearn": text, "checksum": checksum(text, tensors)}))
+
+
+def read_model(path):
+    """Read a file and verify that it is whole.
+
+    Parameters
+    ----------
+    path : path-like
+        File.
+
+    Returns
+    -------
+    header : dict
+        As written, brought to the present format.
+    tensors : dict of str to Tensor
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is none of `write_model`, was altered or cut off, or is of a later format.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+        text, expected = metadata["sitenet_sklearn"], metadata["checksum"]
+        whole = expected == checksum(text, tensors)
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no model saved by save_model, or was cut off ({error})") from error
+    if not whole:
+        raise ValueError(f"{path} was altered: its checksum does not match")
+    try:
+        return _upgraded(json.loads(text)), tensors
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} cannot be loaded: {error}") from error
+
+
+def build_network(config, tensors):
+    """Build a network and give it its weights.
+
+    Parameters
+    ----------
+    config : dict
+        Arguments of `SiteNet`.
+    tensors : dict of str to Tensor
+        Its state; nothing is allocated before their shapes are found to fit.
+
+    Returns
+    -------
+    SiteNet
+
+    Raises
+    ------
+    ValueError
+        If the tensors do not fit or are not finite.
+    """
+    config = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+    if not 1 <= config["n_blocks"] <= MAX_BLOCKS:
+        raise ValueError(f"n_blocks is {config['n_blocks']}, expected 1 to {MAX_BLOCKS}")
+    with torch.device("meta"):
+        expected = {name: tensor.shape for name, tensor in SiteNet(**config).state_dict().items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if found != expected:
+        wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+        raise ValueError(f"tensors do not fit the network: {', '.join(wrong[:5])}")
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ValueError("a tensor is not finite")
+    network = SiteNet(**config)
+    network.load_state_dict(tensors)
+    return network
+
+
+def checksum(text, tensors):
+    """SHA-256 of a header and of all tensors with their names, types and shapes."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _upgraded(header):
+    """Bring the header of an earlier format to the present one."""
+    number = header["format"]
+    if not 1 <= number <= FORMAT:
+        raise ValueError(f"format {number} is not known to this library, which reads 1 to {FORMAT}")
+    if number == 1:  # a regressor, alone or at the end of a pipeline
+        nodes = [{"class": step["class"], "parameters": step["parameters"]} for step in header["steps"]]
+        fitted = {name: header[name] for name in ("network", "site_features", "history")}
+        nodes[-1] |= fitted | {"prefix": ""}
+        names = [step["name"] for step in header["steps"]]
+        steps = [list(step) for step in zip(names, nodes, strict=True)]
+        header["model"] = nodes[0] if names[0] is None else {"class": "Pipeline", "steps": steps}
+    return header

@@ -1,0 +1,272 @@
+"""Predictions as tables, a row for every crystal: in memory, or written chunk by chunk."""
+
+import copy
+import hashlib
+import inspect
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone, is_classifier
+from sklearn.pipeline import Pipeline
+
+from sitenet_sklearn._partial_file import PartialFile
+from sitenet_sklearn.crystals.structures import FeaturizationError
+from sitenet_sklearn.estimators.ensemble import SiteNetEnsemble
+from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
+
+from .reading import content_hash, read_structures
+
+_UNREADABLE: dict = {}
+"""A crystal that every featurizer masks."""
+
+
+def predict_table(model, table, *, start=0, on_error="raise", n_jobs=None):
+    """Predict for the crystals of a table.
+
+    Parameters
+    ----------
+    model : estimator or Pipeline
+        Fitted, for crystals that are not featurized yet.
+    table : CrystalTable
+        n rows.
+    start : int, default=0
+        Index of its first row in failures.
+    on_error : {"raise", "mask"}, default="raise"
+        What to do with crystals that fail: one error that lists them, or predictions that are missing.
+    n_jobs : int, default=None
+        Number of jobs that read crystals.
+
+    Returns
+    -------
+    predictions : pandas.DataFrame
+        n rows: `id`, `formula`, and the columns of `prediction_columns`.
+    failures : list of Failure
+        Crystals that were masked.
+
+    Raises
+    ------
+    FeaturizationError
+        If crystals fail and `on_error` is "raise".
+    """
+    featurizer, network = split_featurizer(model)
+    X, formulas, failures = featurize_table(featurizer, table, start=start, on_error=on_error, n_jobs=n_jobs)
+    described = pd.DataFrame({"id": table.ids, "formula": formulas})
+    return pd.concat([described, prediction_columns(network, X)], axis=1), failures
+
+
+def predict_tables(model, tables, *, skip=0, on_error="raise", n_jobs=None):
+    """Predict table by table.
+
+    Parameters
+    ----------
+    model : estimator or Pipeline
+        As in `predict_table`.
+    tables : iterable of CrystalTable
+        For example from `sitenet_sklearn.tables.reading.read_tables`.
+    skip : int, default=0
+        Number of rows at the beginning to leave out.
+    on_error : {"raise", "mask"}, default="raise"
+        As in `predict_table`.
+    n_jobs : int, default=None
+        Number of jobs that read and featurize crystals.
+
+    Yields
+    ------
+    predictions : pandas.DataFrame
+        Of one table, as from `predict_table`.
+    failures : list of Failure
+        Crystals of it that were masked; they are counted from the first row of all.
+    """
+    position = 0
+    for table in tables:
+        rest = table[max(0, skip - position) :]
+        if len(rest):
+            start = position + len(table) - len(rest)
+            yield predict_table(model, rest, start=start, on_error=on_error, n_jobs=n_jobs)
+        position += len(table)
+
+
+def featurize_table(featurizer, table, *, start=0, on_error="raise", n_jobs=None):
+    """Read and featurize the crystals of a table.
+
+    Parameters
+    ----------
+    featurizer : SupercellFeaturizer or None
+        What to featurize with; None leaves structures as they are.
+    table : CrystalTable
+        n rows.
+    start : int, default=0
+        Index of its first row in failures.
+    on_error : {"raise", "mask"}, default="raise"
+        What to do with crystals that fail: one error that lists them, or mask them.
+    n_jobs : int, default=None
+        Number of jobs that read and featurize crystals.
+
+    Returns
+    -------
+    X : RaggedCrystals or list of pymatgen.core.Structure
+        All n crystals.
+    formulas : list of (str or None)
+        Reduced ones; None where a crystal could not be read.
+    failures : list of Failure
+        What was masked.
+
+    Raises
+    ------
+    FeaturizationError
+        If crystals fail and `on_error` is "raise", or there is no featurizer to mask them.
+    """
+    structures, failures = read_structures(table, start=start, n_jobs=n_jobs)
+    if failures and (on_error == "raise" or featurizer is None):
+        raise FeaturizationError(failures)
+    formulas = [None if found is None else found.composition.reduced_formula for found in structures]
+    if featurizer is None:
+        return structures, formulas, failures
+    featurizer = clone(featurizer).set_params(on_error=on_error, n_jobs=n_jobs, verbose=0)
+    items = [_UNREADABLE if found is None else found for found in structures]
+    X, failed = featurizer.transform_with_failures(pd.Series(items, index=table.ids, dtype=object), start)
+    known = {failure.index for failure in failures}
+    failures += [failure for failure in failed if failure.index not in known]
+    failures.sort(key=lambda failure: failure.index)
+    if failures and on_error == "raise":
+        raise FeaturizationError(failures)
+    return X, formulas, failures
+
+
+def prediction_columns(model, X):
+    """Predict all that a model can tell.
+
+    Parameters
+    ----------
+    model : estimator or Pipeline
+        Fitted.
+    X : RaggedCrystals or list of crystals
+        n crystals, as the model takes them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        n rows: `prediction`, or `prediction_1` and so on for several targets; the same with `std` for an ensemble; of
+        a classifier the class, and `probability_<class>` for each. Masked crystals have NaN or None.
+    """
+    if is_classifier(model):
+        shares = model.predict_proba(X)
+        classes = np.asarray(model.classes_).astype(object)
+        best = np.where(np.isnan(shares).any(axis=1), None, classes[np.nan_to_num(shares).argmax(axis=1)])
+        columns = {"prediction": best}
+        return pd.DataFrame(columns | {f"probability_{label}": shares[:, k] for k, label in enumerate(classes)})
+    last = model.steps[-1][1] if isinstance(model, Pipeline) else model
+    if "return_std" in inspect.signature(last.predict).parameters:
+        mean, std = model.predict(X, return_std=True)
+        return pd.DataFrame(_numbered("prediction", mean) | _numbered("std", std))
+    return pd.DataFrame(_numbered("prediction", model.predict(X)))
+
+
+def split_featurizer(model):
+    """Take a model apart, so that crystals are featurized once and what fails is known.
+
+    Parameters
+    ----------
+    model : estimator or Pipeline
+        Fitted.
+
+    Returns
+    -------
+    featurizer : SupercellFeaturizer or None
+        The first step, also of the members of an ensemble; None where there is none.
+    rest : estimator or Pipeline
+        What comes after it.
+    """
+    if isinstance(model, Pipeline) and isinstance(model[0], SupercellFeaturizer):
+        return model[0], model[1:] if len(model.steps) > 2 else model[-1]
+    if isinstance(model, SiteNetEnsemble) and hasattr(model, "estimators_"):
+        parts = [split_featurizer(member) for member in model.estimators_]
+        if parts[0][0] is not None:
+            rest = copy.copy(model)
+            rest.estimators_ = [member for _, member in parts]
+            return parts[0][0], rest
+    return None, model
+
+
+def as_text(predictions, *, form="csv", header=True):
+    """Write a table as text.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        n rows.
+    form : {"csv", "json"}, default="csv"
+        CSV, or a line of JSON for every row; numbers have 6 digits, and what is missing is empty or null.
+    header : bool, default=True
+        Whether CSV begins with the names of the columns.
+
+    Returns
+    -------
+    str
+    """
+    if form == "csv":
+        return predictions.to_csv(index=False, header=header, float_format="%.6g", lineterminator="\n")
+    records = predictions.to_dict("records")
+    lines = (json.dumps({str(name): plain(value) for name, value in record.items()}) for record in records)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def plain(value):
+    """Turn an entry of a table into what JSON can hold, floats with 6 digits."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return value
+
+
+class PredictionFile:
+    """Predictions that go to a file chunk by chunk, and go on after a kill where they stopped.
+
+    Parameters
+    ----------
+    path : path-like
+        File to write.
+    model_path : path-like
+        File of the model.
+    tables : iterable of CrystalTable
+        All the crystals; their content is hashed.
+    form : {"csv", "json"}, default="csv"
+        As in `as_text`.
+
+    Attributes
+    ----------
+    rows : int
+        Rows that are finished.
+
+    Raises
+    ------
+    ValueError
+        If it was begun with another model, other crystals or another form.
+    """
+
+    def __init__(self, path, model_path, tables, *, form="csv"):
+        model = hashlib.sha256(Path(model_path).read_bytes()).hexdigest()
+        self.form = form
+        self.file = PartialFile(path, f"{model} {content_hash(tables)} {form}")
+
+    @property
+    def rows(self):
+        """Rows that are finished."""
+        return self.file.rows
+
+    def append(self, predictions):
+        """Add finished rows."""
+        text = as_text(predictions, form=self.form, header=not self.rows)
+        self.file.append(text, len(predictions))
+
+    def finish(self):
+        """Give the file its name."""
+        self.file.finish()
+
+
+def _numbered(name, values):
+    if values.ndim == 1:
+        return {name: values}
+    return {f"{name}_{k + 1}": values[:, k] for k in range(values.shape[1])}

@@ -1,0 +1,328 @@
+"""Crystals as files hold many of them: tables in CSV, lines of JSON, folders in CGCNN's form, single files."""
+
+import gzip
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+
+import pandas as pd
+from joblib import Parallel, delayed
+from pymatgen.core import Structure
+
+from sitenet_sklearn.crystals.structures import CrystalError, Failure, as_structure, structure_from_dict
+
+TABLES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
+"""Endings of files that hold a table; every other file is one crystal."""
+
+CRYSTAL_COLUMNS = ("structure", "cif", "poscar", "file", "path", "cif_file")
+ID_COLUMNS = ("id", "material_id")
+PROPERTIES = "id_prop.csv"
+"""Name of CGCNN's table in its folder."""
+
+LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class CrystalTable:
+    """Crystals as they stand in a table, not read yet.
+
+    Attributes
+    ----------
+    ids : list of str
+        Column `id` or `material_id`, else the path of the file, else the number of the row, from 0.
+    crystals : list
+        Paths, texts in CIF or POSCAR or JSON, or dicts.
+    properties : pandas.DataFrame
+        All other columns, as text or as JSON has them.
+    """
+
+    ids: list[str]
+    crystals: list
+    properties: pd.DataFrame
+
+    def __len__(self):
+        return len(self.ids)
+
+    def __getitem__(self, rows):
+        """Take a slice of the rows."""
+        return CrystalTable(self.ids[rows], self.crystals[rows], self.properties[rows].reset_index(drop=True))
+
+
+def is_table(path):
+    """Whether a path is a table or a folder of crystals, and not the file of one crystal."""
+    path = Path(path)
+    return path.is_dir() or path.name.lower().endswith(TABLES)
+
+
+def read_tables(paths, *, structure_column=None, chunk_size=1024):
+    """Read tables and files of crystals in chunks.
+
+    Parameters
+    ----------
+    paths : list of path-like
+        CSV files, or lines of JSON (.jsonl), both also as .gz; folders of CIF files with CGCNN's `id_prop.csv` (no
+        header: id, values), or without it; files of one crystal each.
+    structure_column : str, default=None
+        Column of crystals; None for the only one of `CRYSTAL_COLUMNS`.
+    chunk_size : int, default=1024
+        Rows to hold in memory at a time.
+
+    Yields
+    ------
+    CrystalTable
+        None of them empty.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such table, or nothing in a folder.
+    ValueError
+        If a table is empty or damaged, or if it is not clear which column holds the crystals.
+    """
+    for of_tables, group in groupby(map(Path, paths), is_table):
+        if of_tables:
+            for path in group:
+                yield from _table_in_chunks(path, structure_column, chunk_size)
+        else:
+            while files := list(islice(group, chunk_size)):
+                yield CrystalTable([str(path) for path in files], files, pd.DataFrame(index=range(len(files))))
+
+
+def read_table(path, *, structure_column=None):
+    r"""Read a whole table.
+
+    Parameters
+    ----------
+    path : path-like
+        A table or folder, as in `read_tables`.
+    structure_column : str, default=None
+        Column of crystals; None for the only one of `CRYSTAL_COLUMNS`.
+
+    Returns
+    -------
+    CrystalTable
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "gaps.csv"
+    ...     _ = path.write_text("id,file,band_gap\nmp-1,a.cif,0.5\n")
+    ...     table = read_table(path)
+    >>> table.ids, table.crystals[0].name, table.properties["band_gap"].tolist()
+    (['mp-1'], 'a.cif', ['0.5'])
+    """
+    if Path(path).is_file() and not is_table(path):
+        raise ValueError(f"{path} is no table: expected a folder or a file with the ending {', '.join(TABLES)}")
+    (table,) = _table_in_chunks(Path(path), structure_column, LARGEST)
+    return table
+
+
+def read_structures(table, *, start=0, n_jobs=None):
+    """Read the crystals of a table.
+
+    Parameters
+    ----------
+    table : CrystalTable
+        n rows.
+    start : int, default=0
+        Index of its first row in failures.
+    n_jobs : int, default=None
+        Number of parallel jobs of joblib.
+
+    Returns
+    -------
+    structures : list of (pymatgen.core.Structure or None)
+        None where a crystal cannot be read.
+    failures : list of Failure
+        Those rows, with their ids, and why.
+    """
+    read = Parallel(n_jobs=n_jobs)(delayed(_read_or_reason)(crystal) for crystal in table.crystals)
+    failures = [
+        Failure(start + k, table.ids[k], "?", reason) for k, reason in enumerate(read) if isinstance(reason, str)
+    ]
+    return [None if isinstance(found, str) else found for found in read], failures
+
+
+def parse_crystal(crystal):
+    """Read one crystal.
+
+    Parameters
+    ----------
+    crystal : path, str, dict or pymatgen Structure
+        A path, text in CIF or POSCAR or JSON of `Structure.as_dict`, or that dict.
+
+    Returns
+    -------
+    pymatgen.core.Structure
+
+    Raises
+    ------
+    CrystalError
+        If it is none.
+    """
+    if crystal is None or crystal != crystal or (isinstance(crystal, str) and not crystal.strip()):  # noqa: PLR0124
+        raise CrystalError("the table has no crystal there: expected a path, CIF, POSCAR or JSON")
+    if not isinstance(crystal, str):
+        return as_structure(crystal)
+    kind = "JSON" if crystal.lstrip().startswith("{") else _kind_of_text(crystal)
+    try:
+        return _of_text(crystal, kind)
+    except Exception as error:  # parsers of damaged text raise anything
+        detail = f"{type(error).__name__}: {error!s:.120}"
+        raise CrystalError(f"the text is not read as a crystal in {kind} ({detail})") from error
+
+
+def content_hash(tables):
+    """Hash tables and all files that they name, so that altered ones are recognised.
+
+    Parameters
+    ----------
+    tables : iterable of CrystalTable
+        From `read_tables`.
+
+    Returns
+    -------
+    str
+        SHA-256, equal for copies elsewhere and for other sizes of chunks.
+    """
+    digest = hashlib.sha256()
+    for table in tables:
+        records = table.properties.to_dict("records") or [{}] * len(table)  # without columns there are no records
+        for name, crystal, values in zip(table.ids, table.crystals, records, strict=True):
+            if isinstance(crystal, Path):
+                content = crystal.read_bytes() if crystal.is_file() else b"no such file"
+            else:
+                content = _canonical(crystal)
+            for part in (name.encode(), content, _canonical(values)):
+                digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
+
+
+def _canonical(value):
+    return json.dumps(value, sort_keys=True, default=str).encode()
+
+
+def _read_or_reason(crystal):
+    try:
+        return parse_crystal(crystal)
+    except CrystalError as error:
+        return str(error)
+
+
+def _kind_of_text(text):
+    return "CIF" if re.search(r"^\s*(data_|_cell_length_a)", text, re.MULTILINE) else "POSCAR"
+
+
+def _of_text(text, kind):
+    if kind == "JSON":
+        return structure_from_dict(json.loads(text))
+    return Structure.from_str(text, fmt=kind.lower())
+
+
+def _table_in_chunks(path, structure_column, chunk_size):
+    if not path.exists():
+        raise FileNotFoundError(f"no such file or folder: {path}")
+    start = 0
+    for frame in _frames(path, chunk_size):
+        yield _as_crystals(frame, path, structure_column, start)
+        start += len(frame)
+    if not start:
+        raise ValueError(f"{path} holds no crystals: at least one row is expected")
+
+
+def _frames(path, chunk_size):
+    """Yield parts of a table as data frames of what stands there."""
+    if path.is_dir():
+        yield from _folder(path, chunk_size)
+    elif path.name.lower().endswith((".csv", ".csv.gz")):
+        yield from _csv(path, chunk_size)
+    else:
+        records = _json_lines(path)
+        while chunk := list(islice(records, chunk_size)):
+            yield pd.DataFrame(chunk)
+
+
+def _csv(path, chunk_size, **options):
+    try:
+        with pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=chunk_size, **options) as frames:
+            yield from (frame for frame in frames if len(frame))
+    except (ValueError, OSError, EOFError) as error:  # pandas' errors of parsing are ValueErrors
+        raise ValueError(f"{path} is not read as CSV: {error!s:.200}") from error
+
+
+def _json_lines(path):
+    open_text = gzip.open if path.name.lower().endswith(".gz") else open
+    number = 0
+    try:
+        with open_text(path, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):  # noqa: B007
+                if line.strip():
+                    yield _record(line)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path} is not read as lines of JSON, line {number}: {error!s:.200}") from error
+
+
+def _record(line):
+    record = json.loads(line)
+    if not isinstance(record, dict):
+        raise ValueError(f"expected an object, got {line.strip():.40}")  # noqa: TRY004
+    return record
+
+
+def _folder(path, chunk_size):
+    if not (path / PROPERTIES).is_file():
+        files = sorted(found.name for found in path.glob("*.cif"))
+        if not files:
+            raise FileNotFoundError(f"the folder {path} holds neither {PROPERTIES} nor CIF files")
+        for start in range(0, len(files), chunk_size):
+            yield pd.DataFrame({"file": files[start : start + chunk_size]})
+        return
+    for frame in _csv(path / PROPERTIES, chunk_size, header=None):
+        named = frame.rename(columns={0: "id"} | {k: str(k) for k in frame.columns if k})
+        yield named.assign(file=named["id"] + ".cif")
+
+
+def _as_crystals(frame, path, structure_column, start):
+    """Tell ids, crystals and values of a data frame apart."""
+    column = _crystal_column(frame, path, structure_column)
+    base = path if path.is_dir() else path.parent
+    crystals = [base / entry if _is_path(entry) else entry for entry in frame[column]]
+    ids = _ids(frame, column, crystals, start)
+    values = frame.drop(columns=[column, *(name for name in ID_COLUMNS if name in frame)])
+    return CrystalTable(ids, crystals, values.reset_index(drop=True))
+
+
+def _crystal_column(frame, path, structure_column):
+    if structure_column is not None:
+        if structure_column not in frame:
+            raise ValueError(f"{path} has no column {structure_column!r}, only {_listed(frame)}")
+        return structure_column
+    found = [name for name in CRYSTAL_COLUMNS if name in frame]
+    if len(found) != 1:
+        trouble = "columns of crystals " + " and ".join(found) if found else "no column of crystals"
+        raise ValueError(
+            f"{path} has {trouble}, expected one of {', '.join(CRYSTAL_COLUMNS)}: name it with --structure-column; "
+            f"its columns are {_listed(frame)}"
+        )
+    return found[0]
+
+
+def _ids(frame, column, crystals, start):
+    for name in ID_COLUMNS:
+        if name in frame:
+            return [str(entry) for entry in frame[name]]
+    paths = all(isinstance(crystal, Path) for crystal in crystals)
+    return [str(entry) for entry in frame[column]] if paths else [str(start + k) for k in range(len(frame))]
+
+
+def _is_path(entry):
+    return isinstance(entry, str) and bool(entry.strip()) and "\n" not in entry and not entry.lstrip().startswith("{")
+
+
+def _listed(frame):
+    return ", ".join(map(str, frame.columns[:20]))

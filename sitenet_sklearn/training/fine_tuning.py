@@ -1,0 +1,142 @@
+"""Fine-tuning: a network that another model was fitted with becomes the beginning of a new one."""
+
+import os
+
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from sitenet_sklearn.network.sitenet import SiteNet
+from sitenet_sklearn.network.weights_file import build_network, read_model
+
+_WITH_A_NETWORK = ("SiteNetRegressor", "SiteNetClassifier")
+HEAD = ("output", "target")
+"""Beginnings of the names of parameters and buffers that belong to one target."""
+
+
+def read_pretrained(source):
+    """Take the network out of a fitted model.
+
+    Parameters
+    ----------
+    source : path-like or estimator
+        File of `save_model`, or a fitted estimator, alone, at the end of a pipeline, or in a `FrozenEstimator`.
+
+    Returns
+    -------
+    network : SiteNet
+        Of an estimator its own, not to be changed.
+    site_feature_names : tuple of str
+        Site features it was trained with.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted, for instance as scikit-learn has cloned it.
+    TypeError
+        If it holds no network, or several.
+    """
+    if isinstance(source, str | os.PathLike):
+        return _read_file(source)
+    while isinstance(source, FrozenEstimator | Pipeline):
+        source = source.estimator if isinstance(source, FrozenEstimator) else source.steps[-1][1]
+    network = getattr(getattr(source, "net_", None), "module_", None)
+    if isinstance(network, SiteNet):
+        return network, source.site_feature_names_in_
+    if hasattr(source, "predict_raw"):
+        raise NotFittedError(
+            "pretrained is not fitted: scikit-learn clones estimators, so give it as FrozenEstimator(fitted) "
+            "or as the path of a file of save_model"
+        )
+    raise TypeError(f"pretrained must be a path or an estimator with one fitted network, got {type(source).__name__}")
+
+
+def _read_file(path):
+    header, tensors = read_model(path)
+    try:
+        node = header["model"]
+        node = node["steps"][-1][1] if node["class"] == "Pipeline" else node
+        if node["class"] not in _WITH_A_NETWORK:
+            raise TypeError(f"{path} holds a {node['class']}, and fine-tuning begins from one fitted network")
+        weights = {name.removeprefix(node["prefix"]): tensor for name, tensor in tensors.items()}
+        return build_network(node["network"], weights), tuple(node["site_features"])
+    except (ArithmeticError, AttributeError, LookupError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} cannot be loaded: {error!s:.500}") from error
+
+
+def continue_from(source, names, *, new_head, n_targets, **options):
+    """Build the network that goes on from a fitted one.
+
+    Parameters
+    ----------
+    source : path-like or estimator
+        As in `read_pretrained`. The embedding, blocks and layers around the pooling are kept, with what standardises
+        their inputs.
+    names : pair of tuples of str
+        Site features and interaction features of the crystals to train on.
+    new_head : bool
+        Whether the output starts anew, its target not standardised yet.
+    n_targets : int or None
+        Number of outputs.
+    **options
+        Other arguments of `SiteNet` that replace those of the fitted one.
+
+    Returns
+    -------
+    SiteNet
+
+    Raises
+    ------
+    ValueError
+        If features differ, or if the head is kept and has another number of outputs.
+    """
+    network, site_feature_names = read_pretrained(source)
+    fitted_names = tuple(site_feature_names), network.interaction_features
+    for kind, fitted, new in zip(("site", "interaction"), fitted_names, names, strict=True):
+        if fitted != tuple(new):
+            raise ValueError(f"the pretrained network has the {kind} features {fitted}, X has {tuple(new)}")
+    if not new_head and n_targets != network.n_targets:
+        raise ValueError(
+            f"the pretrained network has n_targets={network.n_targets} and y asks for {n_targets}: pass new_head=True"
+        )
+    fresh = SiteNet(**network.config | options | {"n_targets": n_targets})
+    state = network.state_dict().items()
+    kept = {name: value for name, value in state if not (new_head and name.startswith(HEAD))}
+    fresh.load_state_dict(kept, strict=not new_head)
+    return fresh
+
+
+def freeze(network, parts):
+    """Let training change all of a network but some parts.
+
+    Parameters
+    ----------
+    network : SiteNet
+        Changed in place.
+    parts : sequence of str
+        Names out of "embedding", "site_input", "blocks", "blocks.0" and so on, "pre_pool", "pool_logit", "post_pool"
+        and "output".
+
+    Raises
+    ------
+    ValueError
+        If the network has no such part, or nothing is left to train.
+
+    Examples
+    --------
+    >>> from sitenet_sklearn.network.sitenet import SiteNet
+    >>> network = SiteNet()
+    >>> freeze(network, ["embedding", "blocks.0"])
+    >>> sorted({name.split(".")[0] for name, p in network.named_parameters() if not p.requires_grad})
+    ['blocks', 'embedding']
+    """
+    known = [name for name, _ in network.named_children()] + [f"blocks.{k}" for k in range(len(network.blocks))]
+    unknown = [part for part in parts if part not in known]
+    if unknown:
+        raise ValueError(f"frozen names {unknown[0]!r}, but the network has the parts {', '.join(known)}")
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not any(name.startswith(f"{part}.") for part in parts))
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ValueError(f"frozen={tuple(parts)} leaves nothing to train")

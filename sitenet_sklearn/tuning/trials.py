@@ -1,0 +1,124 @@
+"""One trial of a search: cross-validation of a Site-Net that may end after any epoch."""
+
+import contextlib
+import warnings
+
+import numpy as np
+from optuna.exceptions import ExperimentalWarning, TrialPruned
+from optuna.samplers import PartialFixedSampler, TPESampler
+from sklearn.base import clone
+from sklearn.metrics import check_scoring
+from sklearn.pipeline import Pipeline
+from skorch.callbacks import Callback
+
+from .spaces import own_values, suggest
+from .studies import give_sign_of_life
+
+
+class CrossValidation:
+    """Objective of a study: the mean score over folds.
+
+    Parameters
+    ----------
+    estimator : BaseSiteNet or Pipeline
+        What is tuned.
+    X : RaggedCrystals or list of crystals
+        n crystals, as the estimator takes them.
+    y : ndarray of shape (n,) or (n, k)
+        Targets.
+    space : dict of str to optuna.distributions.BaseDistribution
+        Where to search.
+    splits : list of pairs of ndarray of int
+        Training and held-out crystals of every fold.
+    scoring : str or callable
+        Score to maximise.
+    seed : int or None
+        What the choices of Optuna's TPE follow from, with the number of the trial; None leaves the study's sampler.
+    """
+
+    def __init__(self, estimator, X, y, *, space, splits, scoring, seed):
+        self.estimator, self.X, self.y = estimator, X, y
+        self.space, self.splits, self.scoring, self.seed = space, splits, scoring, seed
+        self.featurized = {}
+
+    def __call__(self, trial):
+        """Train and score on every fold."""
+        give_sign_of_life(trial)
+        with self._sampler_of(trial):
+            estimator = clone(self.estimator).set_params(**suggest(trial, self.space))
+        X, network = self.crystals(estimator), last_step(estimator)
+        scorer, scores, report = check_scoring(network, scoring=self.scoring), [], ReportEpochs(trial)
+        network.set_params(callbacks=[*(network.callbacks or ()), report], checkpoint_dir=None)
+        for train, test in self.splits:
+            report.begin_fold()
+            held_out = test[X.valid[test]]
+            validation = None if network.early_stopping else (X[held_out], self.y[held_out])
+            try:
+                network.fit(X[train], self.y[train], validation_data=validation)
+            except FloatingPointError as error:
+                raise TrialPruned(str(error)) from error
+            scores.append(scorer(network, X[held_out], self.y[held_out]))
+        return float(np.mean(scores))
+
+    @contextlib.contextmanager
+    def _sampler_of(self, trial):
+        """Let a trial choose by its number: the first one has the estimator's own parameters."""
+        given = trial.study.sampler
+        sampler = given if self.seed is None else TPESampler(seed=(self.seed + trial.number) % 2**32)
+        if trial.number == 0:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                sampler = PartialFixedSampler(own_values(self.estimator, self.space), sampler)
+        trial.study.sampler = sampler
+        try:
+            yield
+        finally:
+            trial.study.sampler = given
+
+    def crystals(self, estimator):
+        """Featurize all crystals, unless that was done with the same settings."""
+        if not isinstance(estimator, Pipeline):
+            return self.X
+        key = repr(estimator[:-1].get_params())
+        if key not in self.featurized:
+            self.featurized[key] = estimator[:-1].fit_transform(self.X, self.y)
+        return self.featurized[key]
+
+
+class ReportEpochs(Callback):
+    """Callback that tells a trial the loss on held-out crystals, and ends training where the trial is to be pruned.
+
+    Parameters
+    ----------
+    trial : optuna.trial.Trial
+        Trial of a study that maximises.
+
+    Attributes
+    ----------
+    losses : list of float
+        Last loss of every fold.
+    n_epochs : int
+        Epochs trained in all folds.
+    """
+
+    def __init__(self, trial):
+        self.trial, self.losses, self.n_epochs = trial, [], 0
+
+    def begin_fold(self):
+        """Go on to the next fold, whose epochs count on."""
+        self.losses.append(np.nan)
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: ARG002
+        """Report the mean over the folds so far."""
+        self.losses[-1] = net.history[-1, "valid_loss"]
+        self.trial.report(-float(np.mean(self.losses)), self.n_epochs)
+        self.n_epochs += 1
+        self.trial.set_user_attr("epochs", self.n_epochs)
+        give_sign_of_life(self.trial)
+        if self.trial.should_prune():
+            raise TrialPruned(f"pruned in fold {len(self.losses)} after {self.n_epochs} epochs")
+
+
+def last_step(estimator):
+    """Return the network of a pipeline, or the estimator itself."""
+    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator

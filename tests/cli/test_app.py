@@ -1,0 +1,197 @@
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+
+import joblib
+import pytest
+from sklearn.linear_model import LinearRegression
+from typer.testing import CliRunner
+
+from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
+from sitenet_sklearn.cli.app import app, run
+from sitenet_sklearn.cli.demo import DemoResult
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, structures, band_gaps):
+    from sklearn.pipeline import make_pipeline
+
+    regressor = SiteNetRegressor(max_epochs=1, site_dim=6, random_state=0)
+    pipeline = make_pipeline(SupercellFeaturizer(max_atoms=20), regressor).fit(structures[:10], band_gaps[:10])
+    path = tmp_path_factory.mktemp("model") / "pipeline.joblib"
+    joblib.dump(pipeline, path)
+    return path
+
+
+def sitenet(*arguments):
+    command = [sys.executable, "-m", "sitenet_sklearn", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_predict_takes_files_of_save_model(model, structures, tmp_path):
+    pipeline = joblib.load(model)
+    save_model(pipeline, tmp_path / "gap.safetensors")
+    structures[0].to(filename=str(tmp_path / "a.cif"))
+    result = CliRunner().invoke(app, ["predict", str(tmp_path / "gap.safetensors"), str(tmp_path / "a.cif")])
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert float(row["prediction"]) == pytest.approx(pipeline.predict(structures[:1])[0], rel=1e-3)
+    (tmp_path / "bad.safetensors").write_bytes(b"no")
+    result = sitenet("predict", tmp_path / "bad.safetensors", tmp_path / "a.cif")
+    assert result.returncode == 1
+    assert "is no model saved by save_model, or was cut off" in result.stderr
+
+
+def test_predict_reads_cif_and_poscar(model, structures, tmp_path):
+    structures[0].to(filename=str(tmp_path / "a.cif"))
+    structures[1].to(filename=str(tmp_path / "POSCAR"))
+    result = sitenet("predict", model, tmp_path / "a.cif", tmp_path / "POSCAR")
+    assert result.returncode == 0
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["formula"] for row in rows] == [s.composition.reduced_formula for s in structures[:2]]
+    expected = joblib.load(model).predict(structures[:2])
+    assert [float(row["prediction"]) for row in rows] == pytest.approx(list(expected), rel=1e-3)
+
+
+def test_a_table_printed_in_chunks_has_one_header(model, structures, tmp_path):
+    for k in range(3):
+        structures[k].to(filename=str(tmp_path / f"{k}.cif"))
+    files = [tmp_path / f"{k}.cif" for k in range(3)]
+    lines = sitenet("predict", model, *files, "--chunk-size", "1").stdout.splitlines()
+    assert lines[0] == "file,formula,prediction"
+    assert [line.split(",")[0] for line in lines[1:]] == list(map(str, files))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "no.joblib", "x.cif"], "no model file no.joblib"),
+        (["predict", "MODEL", "x.cif"], "index 0 (x.cif ?): no such file"),
+        (["predict", "MODEL", "broken.cif"], "index 0 (broken.cif ?): the file is not read as a crystal"),
+        (["predict", "broken.cif", "broken.cif"], "broken.cif is no model file: its name must end in .safetensors or"),
+        (["predict", "broken.joblib", "broken.cif"], "broken.joblib is no model written by joblib"),
+        (["predict", "other.joblib", "broken.cif"], "holds a dict, which cannot predict"),
+        (["predict", "MODEL", "alloy.cif"], "Error: 1 of the crystals cannot be featurized"),
+        (["predict", "linear.joblib", "good.cif"], "Error: "),
+        (["demo", "--max-epochs", "0"], "--max-epochs"),
+        (["dmeo"], "dmeo"),
+    ],
+)
+def test_errors_are_one_message_without_traceback(model, structures, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.cif").write_text("data_\nno crystal")
+    (tmp_path / "broken.joblib").write_text("no pickle")
+    joblib.dump({}, tmp_path / "other.joblib")
+    joblib.dump(LinearRegression(), tmp_path / "linear.joblib")
+    structures[0].to(filename="good.cif")
+    alloy = structures[0].copy()
+    alloy.replace_species({alloy[0].specie: {alloy[0].specie: 0.5}})
+    alloy.to(filename="alloy.cif")
+    with pytest.raises(SystemExit) as ended:
+        run([str(model) if argument == "MODEL" else argument for argument in arguments])
+    assert ended.value.code != 0
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_demo_prints_a_table(monkeypatch, tmp_path):
+    def quick(folder, **options):
+        assert options == {"max_atoms": 30, "max_epochs": 2, "random_state": 1, "n_crystals": 50}
+        return DemoResult({"Site-Net": 0.4, "median": 1.25}, [folder / "pipeline.joblib"])
+
+    monkeypatch.setattr("sitenet_sklearn.cli.app.run_demo", quick)
+    arguments = ["demo", "--output", str(tmp_path), "--max-atoms", "30", "--max-epochs", "2", "--seed", "1"]
+    result = CliRunner().invoke(app, [*arguments, "--crystals", "50"])
+    assert result.exit_code == 0
+    assert "Site-Net                           0.400" in result.stdout
+    assert f"wrote {tmp_path / 'pipeline.joblib'}" in result.stdout
+
+
+COMMANDS = ["demo", "fit", "predict", "evaluate", "explain", "tune", "info"]
+
+
+def test_help_lists_the_commands_with_examples():
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for name in COMMANDS:
+        assert name in result.stdout
+        shown = CliRunner().invoke(app, [name, "--help"])
+        assert f"Example: sitenet {name}" in shown.stdout
+
+
+def test_version():
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"sitenet {version('sitenet-sklearn')}\n"
+
+
+def test_bash_completes_commands():
+    environment = os.environ | {"_SITENET_COMPLETE": "complete_bash", "COMP_WORDS": "sitenet e", "COMP_CWORD": "1"}
+    command = [sys.executable, "-m", "sitenet_sklearn"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.stdout.split() == ["evaluate", "explain"]
+
+
+def test_a_closed_pipe_ends_quietly(model, structures, tmp_path):
+    structures[0].to(filename=str(tmp_path / "a.cif"))
+    table = tmp_path / "t.csv"
+    table.write_text("file\n" + "a.cif\n" * 5)
+    command = f"{sys.executable} -W ignore -m sitenet_sklearn predict {model} {table} --chunk-size 1 -q | head -1"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert result.stdout == "id,formula,prediction\n"
+    assert result.stderr == ""
+
+
+def test_ctrl_c_has_its_own_exit_code(model, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sitenet_sklearn.cli.app.predict_tables", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        run(["predict", str(model), "a.cif"])
+    assert ended.value.code == 130
+
+
+@pytest.mark.filterwarnings("ignore:masked")
+def test_predict_takes_tables_and_masks(model, structures, tmp_path):
+    structures[0].to(filename=str(tmp_path / "a.cif"))
+    (tmp_path / "t.csv").write_text("id,file\nx,a.cif\ny,none.cif\n")
+    arguments = ["predict", str(model), str(tmp_path / "t.csv"), "-q"]
+    assert CliRunner().invoke(app, arguments).exit_code == 1
+    result = CliRunner().invoke(app, [*arguments, "--on-error", "mask", "--json"])
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert first["id"] == "x"
+    assert first["prediction"] == pytest.approx(joblib.load(model).predict(structures[:1])[0], rel=1e-3)
+    assert second == {"id": "y", "formula": None, "prediction": None}
+    assert "not predicted: 1\n  index 1 (y ?): no such file" in result.stderr
+
+
+def test_predict_writes_a_file_and_goes_on(model, structures, tmp_path, monkeypatch):
+    from sitenet_sklearn.tables import predictions as prediction_table
+
+    lines = [json.dumps({"structure": structure.as_dict()}) for structure in structures[:4]]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    arguments = ["predict", str(model), str(tmp_path / "t.jsonl"), "--chunk-size", "1", "-q", "--output"]
+    assert CliRunner().invoke(app, [*arguments, str(tmp_path / "whole.csv")]).exit_code == 0
+    one, calls = prediction_table.predict_table, []
+
+    def dies_in_the_third(*args, **kwargs):
+        calls.append(kwargs["start"])
+        if len(calls) == 3:
+            raise RuntimeError("killed")
+        return one(*args, **kwargs)
+
+    monkeypatch.setattr(prediction_table, "predict_table", dies_in_the_third)
+    assert CliRunner().invoke(app, [*arguments, str(tmp_path / "cut.csv")]).exit_code == 1
+    assert not (tmp_path / "cut.csv").exists()
+    result = CliRunner().invoke(app, [*arguments, str(tmp_path / "cut.csv")])
+    assert "2 crystals are done already" in result.stderr
+    assert calls == [0, 1, 2, 2, 3]
+    assert (tmp_path / "cut.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_without_typer_it_says_what_to_install():
+    code = "import sys; sys.modules['typer'] = None; from sitenet_sklearn.__main__ import main; main()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "pip install 'sitenet-sklearn[cli]'" in result.stderr

@@ -1,0 +1,132 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sitenet_sklearn import SiteNetClassifier, load_model
+from sitenet_sklearn.cli.app import app
+
+SMALL = ["--max-atoms", "20", "--max-epochs", "2", "-q", "--parameter", "sitenet__site_dim=4"]
+
+
+@pytest.fixture(scope="module")
+def table(structures, band_gaps, tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "gaps.jsonl"
+    rows = zip(range(20), structures, band_gaps, strict=False)
+    records = [{"id": f"x{k}", "structure": s.as_dict(), "gap": float(y), "kind": str(y > 2)} for k, s, y in rows]
+    path.write_text("\n".join(map(json.dumps, records)))
+    return path
+
+
+def sitenet(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_fit_trains_what_was_asked_for(table, tmp_path, structures, band_gaps):
+    output = tmp_path / "gap.safetensors"
+    result = sitenet("fit", table, "--target", "gap", "--output", output, *SMALL, "--seed", 3)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == [output]
+    model = load_model(output)
+    assert (
+        model["sitenet"].get_params() | {"site_dim": 4, "max_epochs": 2, "random_state": 3}
+        == model["sitenet"].get_params()
+    )
+    again = model.__class__(model.steps)
+    again.set_params(sitenet__device="cpu").fit(structures[:20], band_gaps[:20])
+    np.testing.assert_allclose(load_model(output).predict(structures[:5]), again.predict(structures[:5]), rtol=1e-4)
+
+
+def test_fit_classifies(table, tmp_path):
+    output = tmp_path / "kind.safetensors"
+    assert sitenet("fit", table, "--target", "kind", "--classify", "--output", output, *SMALL).exit_code == 0
+    network = load_model(output)["sitenet"]
+    assert isinstance(network, SiteNetClassifier)
+    assert network.classes_.tolist() == ["False", "True"]
+
+
+def test_a_killed_fit_goes_on_and_ends_the_same(table, tmp_path, structures):
+    options = ["--target", "gap", "--max-atoms", "20", "--max-epochs", "6", "--parameter", "sitenet__site_dim=4", "-q"]
+    command = [
+        sys.executable,
+        "-m",
+        "sitenet_sklearn",
+        "fit",
+        str(table),
+        *options,
+        "--output",
+        str(tmp_path / "a.safetensors"),
+    ]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE)
+    end = time.monotonic() + 300
+    while not list(tmp_path.glob("*.checkpoints/*.ckpt")) and running.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    running.kill()
+    running.communicate()
+    assert running.returncode == -signal.SIGKILL
+    assert list(tmp_path.glob("*.checkpoints/*.ckpt"))
+    assert sitenet("fit", table, *options, "--output", tmp_path / "a.safetensors").exit_code == 0
+    assert sitenet("fit", table, *options, "--output", tmp_path / "b.safetensors").exit_code == 0
+    killed, whole = (load_model(tmp_path / f"{name}.safetensors").predict(structures[:5]) for name in "ab")
+    np.testing.assert_array_equal(killed, whole)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.safetensors", "b.safetensors"}
+
+
+def test_fit_skips_and_says_so(table, tmp_path):
+    lines = [*table.read_text().splitlines(), json.dumps({"id": "bad", "structure": {}, "gap": 1})]
+    (tmp_path / "some.jsonl").write_text("\n".join(lines))
+    arguments = ["fit", tmp_path / "some.jsonl", "--target", "gap", "--output", tmp_path / "a.joblib", *SMALL]
+    result = sitenet(*arguments)
+    assert result.exit_code == 1
+    assert "index 20 (bad ?)" in str(result.exception)
+    result = sitenet(*arguments, "--on-error", "skip")
+    assert "left out: 1\n  index 20 (bad ?): the dict is not read as a crystal" in result.stderr
+    assert "trained on 20 crystals" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--output", "a.txt"], 2, "must end in .safetensors or .joblib"),
+        (["--output", "none/a.joblib"], 2, "cannot be written"),
+        (["--output", "a.joblib", "--parameter", "lr"], 2, "is not of the form NAME=VALUE"),
+        (["--output", "a.joblib", "--parameter", "sitenet__lr=-1"], 1, "The 'lr' parameter"),
+        (["--output", "a.joblib"], 1, "name the column of the target with --target"),
+        (["--output", "a.joblib", "--on-error", "mask"], 2, "--on-error"),
+    ],
+)
+@pytest.mark.parametrize("command", ["fit", "tune"])
+def test_wrong_options_are_found_at_once(table, tmp_path, monkeypatch, command, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    result = sitenet(command, table, *arguments)
+    assert result.exit_code == code
+    assert message in " ".join(f"{result.stderr} {result.exception}".replace("│", " ").split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_tune_goes_on_with_its_study(table, tmp_path):
+    output = tmp_path / "best.safetensors"
+    arguments = ["tune", table, "--target", "gap", "--output", output, *SMALL, "--folds", "2", "--json", "--trials"]
+    assert json.loads(sitenet(*arguments, 1).stdout)["trials"] == 1
+    result = sitenet(*arguments, 2)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["trials"] == 2
+    assert found["score"] < 0
+    assert load_model(output)["sitenet"].lr == pytest.approx(found["parameters"]["sitenet__lr"])
+    assert len((tmp_path / "best-trials.csv").read_text().splitlines()) == 3
+    assert (tmp_path / "best.safetensors.journal").is_file()
+
+
+def test_tune_without_optuna_says_what_to_install(table, tmp_path, monkeypatch):
+    for name in [name for name in sys.modules if name in {"optuna", "sitenet_sklearn.tuning.search"}]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    result = sitenet("tune", table, "--output", tmp_path / "a.joblib")
+    assert "tune needs optuna: install it with pip install 'sitenet-sklearn[tune]'" in str(result.exception)

@@ -1,0 +1,50 @@
+import csv
+
+import joblib
+import numpy as np
+import pytest
+
+from sitenet_sklearn.cli.demo import magpie_features, run_demo
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo") / "new"
+    return run_demo(folder, max_atoms=20, max_epochs=1, n_crystals=50, verbose=0)
+
+
+def test_it_compares_three_models(result):
+    assert list(result.errors) == ["Site-Net", "gradient boosting, Magpie", "median"]
+    assert all(0 < error < 5 for error in result.errors.values())
+
+
+def test_it_writes_pipeline_predictions_and_plot(result, dielectric):
+    pipeline, predictions, plot = result.files
+    with predictions.open() as file:
+        rows = list(csv.DictReader(file))
+    test = np.random.RandomState(0).permutation(1056)[:50][844 * 50 // 1056 :]
+    assert [row["id"] for row in rows] == list(dielectric.ids[test])
+    predicted = joblib.load(pipeline).set_params(featurizer__verbose=0).predict([dielectric.data[k] for k in test])
+    np.testing.assert_allclose([float(row["predicted_eV"]) for row in rows], predicted, atol=1e-4)
+    errors = [abs(float(row["predicted_eV"]) - float(row["band_gap_eV"])) for row in rows]
+    assert np.mean(errors) == pytest.approx(result.errors["Site-Net"], abs=1e-4)
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_whole_split_is_the_published_one():
+    order = np.random.RandomState(0).permutation(1056)
+    assert len(order[844:]) == 212
+
+
+def test_magpie_features_are_complete(structures):
+    features = magpie_features([structure.composition for structure in structures[:5]])
+    assert features.shape == (5, 132)
+    assert np.isfinite(features).all()
+
+
+@pytest.mark.slow
+def test_demo_reaches_its_error(tmp_path):
+    errors = run_demo(tmp_path, verbose=0).errors
+    assert errors["Site-Net"] <= 0.45
+    assert 0.45 <= errors["gradient boosting, Magpie"] <= 0.53
+    assert errors["median"] == pytest.approx(1.26, abs=0.01)

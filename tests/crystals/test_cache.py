@@ -1,0 +1,86 @@
+import sqlite3
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from sitenet_sklearn import SupercellFeaturizer
+from sitenet_sklearn.crystals.cache import CrystalCache, content_of
+
+
+def identical(a, b):
+    return all(np.array_equal(a.field(name), b.field(name)) for name in a[0]._fields)
+
+
+def refuse_work(*_):
+    pytest.fail("featurized although the cache has it")
+
+
+def test_cached_records_are_the_computed_ones(structures, featurized, tmp_path, monkeypatch):
+    featurizer = SupercellFeaturizer(max_atoms=50, cache=tmp_path / "cache")
+    assert identical(featurizer.transform(structures), featurized)
+    monkeypatch.setattr("sitenet_sklearn.featurization.records.featurize", refuse_work)
+    copies = [structure.copy() for structure in structures]
+    assert identical(featurizer.set_params(verbose=0, n_jobs=1).transform(copies[::-1]), featurized[::-1])
+
+
+@pytest.mark.parametrize(
+    "change", [{"max_atoms": 60}, {"shape": "compact"}, {"symprec": 0.1}, {"compress": False}, {"tol": 0.01}]
+)
+def test_other_parameters_meet_no_old_record(structures, tmp_path, change):
+    SupercellFeaturizer(max_atoms=50, cache=tmp_path / "cache").transform(structures[:5])
+    changed = SupercellFeaturizer(**({"max_atoms": 50} | change))
+    expected = changed.transform(structures[:5])
+    assert identical(changed.set_params(cache=tmp_path / "cache").transform(structures[:5]), expected)
+
+
+def transform(arguments):
+    structures, path = arguments
+    return SupercellFeaturizer(max_atoms=50, cache=path).transform(structures)
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_several_processes_share_a_cache(structures, featurized, tmp_path, n):
+    with ProcessPoolExecutor(n) as pool:
+        for result in pool.map(transform, [(structures, tmp_path / "cache")] * n):
+            assert identical(result, featurized)
+    cache = CrystalCache(tmp_path / "cache", SupercellFeaturizer(max_atoms=50).record_parameters())
+    assert all(record is not None for record in cache.get(structures))
+
+
+def test_failures_are_not_remembered(tmp_path):
+    featurizer = SupercellFeaturizer(on_error="mask", cache=tmp_path / "cache")
+    with pytest.warns(UserWarning, match="no such file"):
+        featurizer.transform([str(tmp_path / "a.cif")])
+    assert CrystalCache(tmp_path / "cache", featurizer.record_parameters()).get([str(tmp_path / "a.cif")]) == [None]
+
+
+def test_damaged_cache_is_named(structures, tmp_path):
+    (tmp_path / "cache").write_bytes(b"no database" * 100)
+    with pytest.raises(RuntimeError, match=r"cache is no usable cache of crystals \(.*\): remove it"):
+        SupercellFeaturizer(cache=tmp_path / "cache").transform(structures[:1])
+
+
+@pytest.mark.parametrize("damage", [lambda record: record[:-1] + b"x", lambda _: b"", lambda record: record[:100]])
+def test_damaged_records_are_computed_again(structures, featurized, tmp_path, damage):
+    featurizer = SupercellFeaturizer(max_atoms=50, cache=tmp_path / "cache")
+    featurizer.transform(structures)
+    with closing(sqlite3.connect(tmp_path / "cache")) as connection, connection:
+        for key, record in connection.execute("SELECT key, record FROM crystals").fetchall():
+            connection.execute("UPDATE crystals SET record = ? WHERE key = ?", (damage(record), key))
+    cache = CrystalCache(tmp_path / "cache", featurizer.record_parameters())
+    assert cache.get(structures) == [None] * len(structures)
+    assert identical(featurizer.transform(structures), featurized)
+    assert None not in cache.get(structures)
+
+
+def test_content_of_a_crystal_is_that_of_its_copies(structures):
+    structure = structures[0]
+    before = content_of(structure)
+    structure.distance_matrix  # noqa: B018
+    assert content_of(structure.copy()) == content_of(structure.as_dict()) == content_of(structure) == before
+    moved = structure.copy()
+    moved.translate_sites([0], [0, 0, 0.001], frac_coords=False)
+    assert content_of(moved) != before
+    assert content_of("no.cif") == b"no such file"

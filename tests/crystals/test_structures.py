@@ -1,0 +1,161 @@
+import gzip
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Species, Structure
+
+from sitenet_sklearn.crystals.structures import (
+    MAX_SITES,
+    CrystalError,
+    Failure,
+    FeaturizationError,
+    as_structure,
+    formula_of,
+    list_crystals,
+    usable_species,
+)
+
+CUBE = Lattice.cubic(4.0)
+GOOD = Structure(CUBE, ["Po"], [[0, 0, 0]])
+
+
+def object_array(items):
+    array = np.empty(len(items), dtype=object)
+    for k, item in enumerate(items):
+        array[k] = item
+    return array
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        list,
+        tuple,
+        iter,
+        object_array,
+        lambda items: object_array(items)[:, None],
+        lambda items: pd.Series(items, index=["a", "b"]),
+        lambda items: pd.DataFrame({"structure": items}),
+    ],
+)
+def test_every_sequence_becomes_a_list(make):
+    assert list_crystals(make([GOOD, GOOD]), "test")[0] == [GOOD, GOOD]
+
+
+def test_names_are_labels_or_paths():
+    assert list_crystals(pd.Series([GOOD], index=["mp-1"]), "test")[1] == ["mp-1"]
+    assert list_crystals([GOOD, "a/b.cif"], "test")[1] == ["", "a/b.cif"]
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        ([], ValueError, "at least one crystal, got an empty list"),
+        (GOOD, TypeError, r"got a single Structure: pass \[crystal\]"),
+        ("a.cif", TypeError, r"got a single str: pass \[crystal\]"),
+        (GOOD.as_dict(), TypeError, "got a single dict"),
+        (7, TypeError, "got a single int"),
+        ([GOOD, 7], TypeError, "expects pymatgen Structures, paths, dicts or ASE Atoms, got int at index 1: 7"),
+        ([Molecule(["H"], [[0, 0, 0]])], TypeError, "got Molecule at index 0"),
+        (pd.DataFrame({"a": [GOOD], "b": [1]}), ValueError, r"one column of crystals, got shape \(1, 2\)"),
+    ],
+)
+def test_what_is_no_sequence_of_crystals_is_refused(X, error, message):
+    with pytest.raises(error, match=message):
+        list_crystals(X, "test")
+
+
+def test_all_forms_of_a_crystal_are_the_same(structures, tmp_path):
+    structure = structures[0]
+    structure.to(filename=str(tmp_path / "a.cif"))
+    structure.to(filename=str(tmp_path / "POSCAR"))
+    forms = [structure, IStructure.from_sites(structure), structure.as_dict(), tmp_path / "a.cif"]
+    for form in [*forms, str(tmp_path / "POSCAR")]:
+        found = as_structure(form)
+        assert found.composition == structure.composition
+        assert found.volume == pytest.approx(structure.volume, rel=1e-4)
+
+
+def test_ase_atoms_are_read(structures):
+    ase = pytest.importorskip("ase", reason="needs ASE")
+    structure = structures[0]
+    atoms = ase.Atoms(structure.atomic_numbers, structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
+    np.testing.assert_allclose(as_structure(atoms).distance_matrix, structure.distance_matrix, atol=1e-9)
+    assert list_crystals([atoms], "test")[0] == [atoms]
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("no.cif", "no such file"),
+        ({"lattice": 1}, "the dict is not read as a crystal"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(item, message):
+    with pytest.raises(CrystalError, match=message):
+        as_structure(item)
+    assert formula_of(item) == "?"
+
+
+def test_damaged_files_are_refused(tmp_path):
+    (tmp_path / "a.cif").write_bytes(b"\x00\xff data_ loop_")
+    with pytest.raises(CrystalError, match="the file is not read as a crystal"):
+        as_structure(tmp_path / "a.cif")
+
+
+@pytest.mark.parametrize(
+    ("structure", "message"),
+    [
+        (Structure(CUBE, [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]]), "disordered .*: choose ordered approximants first"),
+        (Structure(CUBE, [{"Fe": 0.5}], [[0, 0, 0]]), "disordered"),
+        (Structure(CUBE, [DummySpecies("X")], [[0, 0, 0]]), r"species X0\+ is no chemical element"),
+        (Structure(Lattice([[1, 0, 0], [0, 1, 0], [1, 1, 1e-9]]), ["Po"], [[0, 0, 0]]), "the cell has no volume"),
+        (Structure(CUBE, ["Po"], [[np.nan, 0, 0]]), "lattice or coordinates are not finite"),
+        (Structure(Lattice([[4, 0, 1e300], [0, 4, 0], [0, 0, 4]]), ["Po"], [[0, 0, 0]]), r"coordinates exceed 1e\+07"),
+        (Structure(CUBE, ["Po"], [[1e15, 0, 0]]), r"coordinates exceed 1e\+07"),
+        (Structure(CUBE, [], []), "the structure has no sites"),
+        (Structure(CUBE, ["Po"] * 1001, np.zeros((1001, 3))), f"1001 sites, at most {MAX_SITES} are expected"),
+    ],
+)
+def test_unusable_structures_are_refused(structure, message):
+    with pytest.raises(CrystalError, match=message):
+        usable_species(structure)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".mson", ".yaml", ".yml", ".json.gz", ".JSON", None])
+def test_crystals_of_others_import_and_run_nothing(tmp_path, monkeypatch, suffix):
+    (tmp_path / "trap.py").write_text("class Trap:\n    from_dict = staticmethod(print)\nraise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    values = json.loads(GOOD.to(fmt="json"))
+    trap = {"@module": "trap", "@class": "Trap", "@callable": "Trap"}
+    values |= {"properties": {"a": trap}, "charge": trap}
+    values["sites"][0] |= {"properties": {"a": trap}, "label": trap}
+    values["sites"][0]["species"][0] |= {"properties": trap, "spin": trap}
+    item = values
+    if suffix is not None:
+        item = tmp_path / f"crystal{suffix}"
+        text = json.dumps(values).encode()
+        item.write_bytes(gzip.compress(text) if suffix.endswith(".gz") else text)
+    structure = as_structure(item)
+    assert structure == GOOD
+    assert structure.site_properties == {}
+    assert "trap" not in sys.modules
+
+
+def test_dicts_keep_oxidation_states_and_occupancies():
+    alloy = Structure(CUBE, [{Species("Fe", 2): 0.5, Species("Co", 3): 0.25}, "D"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    assert as_structure(alloy.as_dict()) == alloy
+
+
+def test_error_lists_every_crystal():
+    error = FeaturizationError([Failure(0, "", "Fe1", "too hot"), Failure(7, "mp-1", "Co1", "too cold")])
+    assert str(error).splitlines() == [
+        "2 of the crystals cannot be featurized:",
+        "  index 0 (Fe1): too hot",
+        "  index 7 (mp-1 Co1): too cold",
+    ]
+    assert isinstance(error, RuntimeError)
+    assert not isinstance(error, ValueError)

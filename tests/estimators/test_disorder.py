@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+
+from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.crystals.structures import CrystalError
+from sitenet_sklearn.estimators.disorder import DisorderedRegressor, ordered_approximants
+
+ALLOY = Structure(Lattice.cubic(3.6), [{"Cu": 0.75, "Au": 0.25}], [[0, 0, 0]])
+SALT = Structure(Lattice.cubic(5.9), [{"Na+": 0.5, "K+": 0.5}, {"Cl-": 0.5, "Br-": 0.5}], [[0, 0, 0], [0.5, 0.5, 0.5]])
+
+
+def test_few_arrangements_are_all_listed_and_keep_the_composition():
+    found = ordered_approximants(ALLOY)
+    assert len(found) == 4
+    assert {approximant.composition.formula for approximant in found} == {"Cu3 Au1"}
+    gold = {tuple(a.frac_coords[[s.symbol for s in a.species].index("Au")].round(3)) for a in found}
+    assert len(gold) == 4
+
+
+@pytest.mark.parametrize("share", [0.5, 0.3, 0.11])
+def test_many_arrangements_are_drawn_at_random(share):
+    alloy = Structure(Lattice.cubic(3.6), [{"Cu": 1 - share, "Au": share}], [[0, 0, 0]])
+    found = ordered_approximants(alloy, 7, max_sites=40, random_state=0)
+    again = ordered_approximants(alloy, 7, max_sites=40, random_state=0)
+    assert found == again
+    assert all(approximant.is_ordered for approximant in found)
+    assert len(found) <= 7
+    for approximant in found:
+        assert approximant.composition.fractional_composition["Au"] == pytest.approx(share, abs=0.02)
+        assert len(approximant) <= 40
+
+
+def test_vacancies_are_left_out_and_whole_sites_stay():
+    structure = Structure(Lattice.cubic(4.0), [{"Fe": 0.5}, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    for approximant in ordered_approximants(structure):
+        assert approximant.composition.reduced_formula == "FeO2"
+
+
+def test_oxidation_states_choose_arrangements_of_low_electrostatic_energy():
+    from pymatgen.analysis.ewald import EwaldSummation
+
+    mixed = Structure(Lattice.cubic(4.2), [{"Li+": 0.5, "Al3+": 0.5}, "O2-"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    mixed = mixed * (2, 2, 2)
+    ranked = ordered_approximants(mixed, 5, random_state=0)
+    bare = mixed.copy()
+    bare.remove_oxidation_states()
+    drawn = ordered_approximants(bare, 5, random_state=0)
+    for structure in drawn:
+        structure.add_oxidation_state_by_element({"Li": 1, "Al": 3, "O": -2})
+    energies = [[EwaldSummation(structure).total_energy for structure in part] for part in (ranked, drawn)]
+    assert np.mean(energies[0]) < np.mean(energies[1])
+    assert energies[0] == sorted(energies[0])
+
+
+def test_an_ordered_structure_is_its_own_approximant(crystals):
+    assert ordered_approximants(crystals["NaCl"]) == [crystals["NaCl"]]
+
+
+class ShareOfGold(RegressorMixin, BaseEstimator):
+    """Predicts the number of gold atoms next to the origin: known without a fit."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.n_, self.y_, self.weight_ = len(X), y, sample_weight
+        return self
+
+    def predict(self, X):
+        return np.array([site[0].specie.symbol == "Au" for site in X], float)
+
+
+def test_predictions_are_aggregated_over_approximants_and_frames(crystals):
+    model = DisorderedRegressor(ShareOfGold(), n_approximants=400, random_state=0)
+    model.fit([ALLOY, crystals["Po"]], [1.0, 2.0])
+    assert model.estimator_.n_ == 5
+    np.testing.assert_allclose(model.estimator_.weight_, [0.25] * 4 + [1])
+    np.testing.assert_allclose(model.estimator_.y_, [1] * 4 + [2])
+    gold = Structure(Lattice.cubic(4), ["Au"], [[0, 0, 0]])
+    found = model.predict_distribution([ALLOY, crystals["Po"], [gold, crystals["Po"], gold]])
+    assert found["n"].tolist() == [4, 1, 3]
+    np.testing.assert_allclose(found["mean"], [0.25, 0, 2 / 3])
+    np.testing.assert_allclose(found["std"], [np.sqrt(3) / 4, 0, np.sqrt(2) / 3])
+    assert found["q0.95"][2] == 1
+    np.testing.assert_allclose(model.predict([ALLOY]), [0.25])
+
+
+def test_more_approximants_converge():
+    alloy = Structure(Lattice.cubic(3.6), [{"Cu": 0.7, "Au": 0.3}], [[0, 0, 0]])
+    errors = []
+    for n in (10, 100, 1000):
+        models = [DisorderedRegressor(ShareOfGold(), n_approximants=n, max_sites=20, random_state=k) for k in range(10)]
+        means = [model.fit([alloy], [0]).predict([alloy])[0] for model in models]
+        errors.append(np.abs(np.array(means) - 0.3).mean())
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+
+
+def test_real_pipelines(structures, band_gaps):
+    network = SiteNetRegressor(max_epochs=1, site_dim=4, attention_hidden_layers=(5,), clamp=False, random_state=0)
+    pipeline = make_pipeline(SupercellFeaturizer(max_atoms=20), network)
+    model = DisorderedRegressor(pipeline, n_approximants=3, max_sites=8, random_state=0)
+    found = model.fit([*structures[:20], SALT], [*band_gaps[:20], 3.0]).predict_distribution([SALT, structures[0]])
+    assert np.isfinite(found.to_numpy()).all()
+    alone = DisorderedRegressor(pipeline).fit(structures[:20], band_gaps[:20])
+    expected = pipeline.fit(structures[:20], band_gaps[:20]).predict(structures[20:])
+    np.testing.assert_allclose(alone.predict(structures[20:]), expected, atol=1e-5)
+
+
+def test_errors(crystals):
+    with pytest.raises(NotFittedError):
+        DisorderedRegressor(ShareOfGold()).predict([ALLOY])
+    with pytest.raises(ValueError, match="crystal 1 is a list without frames"):
+        DisorderedRegressor(ShareOfGold()).fit([crystals["Po"], []], [0, 0])
+    with pytest.raises(CrystalError, match=r"crystal 1 \(salt.cif\): no such file"):
+        DisorderedRegressor(ShareOfGold()).fit([crystals["Po"], "salt.cif"], [0, 0])

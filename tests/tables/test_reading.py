@@ -1,0 +1,169 @@
+import gzip
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sitenet_sklearn.crystals.structures import CrystalError
+from sitenet_sklearn.tables.reading import (
+    content_hash,
+    is_table,
+    parse_crystal,
+    read_structures,
+    read_table,
+    read_tables,
+)
+
+
+@pytest.fixture
+def caesium(crystals):
+    return crystals["CsCl"]
+
+
+def as_file(folder, form, structure):
+    """The same crystal in a table of every form."""
+    structure.to(filename=str(folder / "a.cif"))
+    texts = {"cif": structure.to(fmt="cif"), "poscar": structure.to(fmt="poscar")}
+    record = {"id": "x1", "band_gap": 0.5}
+    match form:
+        case "folder":
+            (folder / "id_prop.csv").write_text("a,0.5,1.5\n")
+            return folder
+        case "file" | "path" | "cif_file":
+            table = pd.DataFrame([record | {form: "a.cif"}])
+        case "json":
+            table = pd.DataFrame([record | {"structure": json.dumps(structure.as_dict())}])
+        case "cif" | "poscar":
+            table = pd.DataFrame([record | {form: texts[form]}])
+        case _:
+            return as_json_lines(folder, form, record, structure)
+    table.to_csv(folder / "table.csv", index=False)
+    return folder / "table.csv"
+
+
+def as_json_lines(folder, form, record, structure):
+    crystal = {"structure": structure.as_dict()} if form == "dict.jsonl" else {"file": "a.cif"}
+    path = folder / form
+    opened = gzip.open if form.endswith(".gz") else open
+    with opened(path, "wt") as file:
+        file.write(json.dumps(record | crystal) + "\n\n")
+    return path
+
+
+FORMS = ["folder", "file", "path", "cif_file", "json", "cif", "poscar", "dict.jsonl", "file.jsonl", "file.jsonl.gz"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_holds_the_same_crystal(caesium, tmp_path, form):
+    path = as_file(tmp_path, form, caesium)
+    assert is_table(path)
+    table = read_table(path)
+    (structure,), failures = read_structures(table)
+    assert not failures
+    assert structure.matches(caesium)
+    assert table.ids == (["a"] if form == "folder" else ["x1"])
+    column = "1" if form == "folder" else "band_gap"
+    assert float(table.properties[column][0]) == 0.5
+
+
+def test_a_folder_without_properties_is_its_cif_files(caesium, tmp_path):
+    for name in ("b.cif", "a.cif"):
+        caesium.to(filename=str(tmp_path / name))
+    assert read_table(tmp_path).ids == ["a.cif", "b.cif"]
+
+
+def test_rows_without_id_are_numbered_over_chunks(tmp_path):
+    (tmp_path / "table.csv").write_text("structure\n{a\n{b\n{c\n")
+    chunks = list(read_tables([tmp_path / "table.csv"], chunk_size=2))
+    assert [chunk.ids for chunk in chunks] == [["0", "1"], ["2"]]
+    assert chunks[0][1:].crystals == ["{b"]
+
+
+def test_ids_keep_their_zeros(tmp_path):
+    (tmp_path / "table.csv").write_text("material_id,file\n007,a.cif\n")
+    assert read_table(tmp_path / "table.csv").ids == ["007"]
+
+
+def test_files_come_in_chunks_beside_tables(tmp_path):
+    (tmp_path / "table.csv").write_text("file\nx.cif\n")
+    chunks = list(read_tables(["a.cif", "b.cif", "c.cif", tmp_path / "table.csv", "d.cif"], chunk_size=2))
+    assert [chunk.ids for chunk in chunks] == [["a.cif", "b.cif"], ["c.cif"], ["x.cif"], ["d.cif"]]
+    assert chunks[2].crystals == [tmp_path / "x.cif"]
+
+
+def test_the_column_of_crystals_can_be_named(tmp_path):
+    (tmp_path / "table.csv").write_text("relaxed,file\na.cif,b.cif\n")
+    assert read_table(tmp_path / "table.csv", structure_column="relaxed").crystals == [tmp_path / "a.cif"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", None, "no such file or folder"),
+        ("a.csv", "", "a.csv is not read as CSV: No columns to parse"),
+        ("a.csv", "file\n", "holds no crystals: at least one row"),
+        ("a.csv", "gap\n1\n", "no column of crystals, expected one of structure, cif"),
+        ("a.csv", "cif,file\n1,2\n", "columns of crystals cif and file, .*name it with --structure-column"),
+        ("a.csv", 'file\n"a\n', "a.csv is not read as CSV"),
+        ("a.jsonl", '{"file": "a"}\n{"file"\n', "a.jsonl is not read as lines of JSON, line 2"),
+        ("a.jsonl", "[1]\n", r"line 1: expected an object, got \[1\]"),
+        ("a.jsonl.gz", "plain", "a.jsonl.gz is not read as lines of JSON, line 0"),
+        ("a.cif", "data_", "a.cif is no table: expected a folder or a file with the ending .csv"),
+    ],
+)
+def test_damaged_tables_are_named(tmp_path, name, text, message):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        read_table(tmp_path / name)
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text("gap\n1\n")
+    with pytest.raises(ValueError, match="has no column 'cell', only gap"):
+        read_table(tmp_path / "a.csv", structure_column="cell")
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds neither id_prop.csv nor CIF files"):
+        read_table(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("crystal", "message"),
+    [
+        ("", "has no crystal there"),
+        (None, "has no crystal there"),
+        (float("nan"), "has no crystal there"),
+        ("{}", "the text is not read as a crystal in JSON"),
+        ("data_x\n_cell_length_a 1", "the text is not read as a crystal in CIF"),
+        ("a\nb\n", "the text is not read as a crystal in POSCAR"),
+        ({}, "the dict is not read as a crystal"),
+        (Path("no.cif"), "no such file"),
+    ],
+)
+def test_what_is_no_crystal_says_why(crystal, message):
+    with pytest.raises(CrystalError, match=message):
+        parse_crystal(crystal)
+
+
+def test_failures_have_index_and_id(caesium, tmp_path):
+    caesium.to(filename=str(tmp_path / "a.cif"))
+    (tmp_path / "table.csv").write_text("id,file\nx,a.cif\ny,b.cif\n")
+    structures, (failure,) = read_structures(read_table(tmp_path / "table.csv"), start=10)
+    assert structures[1] is None
+    assert str(failure) == "index 11 (y ?): no such file"
+
+
+def test_hash_follows_content_and_not_chunks(caesium, tmp_path):
+    caesium.to(filename=str(tmp_path / "a.cif"))
+    path = tmp_path / "table.csv"
+    path.write_text("file,gap\na.cif,1\nb.cif,2\n")
+    found = content_hash(read_tables([path]))
+    assert content_hash(read_tables([path], chunk_size=1)) == found
+    (tmp_path / "b.cif").write_text("now it is there")
+    assert content_hash(read_tables([path])) != found
+    (tmp_path / "b.cif").unlink()
+    path.write_text("file,gap\na.cif,1\nb.cif,3\n")
+    assert content_hash(read_tables([path])) != found

@@ -12,9 +12,10 @@ from sklearn.model_selection import LearningCurveDisplay, ShuffleSplit, train_te
 
 from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.analysis.complexity import complexity
-from sitenet_sklearn.analysis.intervals import IntervalDisplay, predict_intervals
+from sitenet_sklearn.analysis.intervals import predict_intervals
 from sitenet_sklearn.datasets import load_dielectric
 from sitenet_sklearn.displays.attention import AttentionHistogramDisplay, LongRangeDisplay, NeighborDisplay
+from sitenet_sklearn.displays.intervals import IntervalDisplay
 from sitenet_sklearn.displays.predictions import ElementErrorDisplay, ErrorDisplay, ParityDisplay, UncertaintyDisplay
 
 FOLDER = Path(__file__).parent / "images"

@@ -18,8 +18,9 @@ from sklearn.pipeline import make_pipeline
 from skops.card import Card
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
-from sitenet_sklearn.analysis.intervals import IntervalDisplay, predict_intervals
+from sitenet_sklearn.analysis.intervals import predict_intervals
 from sitenet_sklearn.datasets import load_dielectric
+from sitenet_sklearn.displays.intervals import IntervalDisplay
 from sitenet_sklearn.displays.predictions import UncertaintyDisplay
 
 structures, band_gap = load_dielectric(return_X_y=True)

@@ -1,4 +1,4 @@
-"""Checks of what users hand in, and the only use of scikit-learn's private interface."""
+"""Checks of what users hand in. This file alone uses what scikit-learn keeps private."""
 
 import numbers
 
@@ -15,6 +15,7 @@ __all__ = [
     "check_sample_weight",
     "check_target",
     "check_widths",
+    "validate_parameters",
 ]
 
 
@@ -89,3 +90,9 @@ def check_widths(estimator, names):
         widths = getattr(estimator, name)
         if not all(isinstance(width, numbers.Integral) and width > 0 for width in widths):
             raise ValueError(f"{name} must hold the width of every layer, positive integers, got {widths!r}")
+
+
+def validate_parameters(estimator):
+    """Raise the error of a wrong parameter as `fit` would, before any work; estimators without a table pass."""
+    if hasattr(estimator, "_validate_params"):
+        estimator._validate_params()  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""How good predictions are, in numbers, from scikit-learn and SciPy."""
+"""How good predictions are, in numbers: errors of one target, of several of which some are unknown, and of classes."""
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -10,6 +10,8 @@ from sklearn.metrics import (
     roc_auc_score,
     root_mean_squared_error,
 )
+
+__all__ = ["classification_metrics", "mean_over_targets", "regression_metrics"]
 
 
 def regression_metrics(y_true, y_pred):
@@ -77,3 +79,48 @@ def classification_metrics(y_true, probabilities, classes):
         both = len(present) == 2
         metrics["ROC AUC"] = float(roc_auc_score(y_true == classes[1], probabilities[:, 1])) if both else np.nan
     return metrics
+
+
+def mean_over_targets(y_true, y_pred, *, metric=mean_absolute_error, sample_weight=None):
+    """Average a metric over targets, each over the crystals of which it is known.
+
+    The metrics of scikit-learn refuse NaN. ``make_scorer(mean_over_targets, greater_is_better=False)`` makes a scorer
+    of this one, for `cross_val_score` and the like.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,) or (n, k)
+        Targets; among several, NaN where one is unknown. Targets that are unknown of all crystals do not count.
+    y_pred : array-like of the same shape
+        Predictions.
+    metric : callable, default=mean_absolute_error
+        Metric of scikit-learn for one target.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the crystals.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, if a prediction or a single target is NaN, or if none of several targets is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mean_over_targets([[1, 10], [2, np.nan]], [[1, 13], [3, 20]])
+    1.75
+    """
+    y_true, y_pred = np.asarray(y_true, float), np.asarray(y_pred, float)
+    known = ~np.isnan(y_true)
+    if y_true.ndim == 1 or known.all():
+        return float(metric(y_true, y_pred, sample_weight=sample_weight))
+    if y_true.shape != y_pred.shape:
+        raise ValueError(f"targets have shape {y_true.shape}, predictions {y_pred.shape}: pass one for every target")
+    if not known.any():
+        raise ValueError("none of the targets is known, all are NaN: leave these crystals out")
+    weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight, float)
+    columns = [(k, rows) for k, rows in enumerate(known.T) if rows.any()]
+    return float(np.mean([metric(y_true[rows, k], y_pred[rows, k], sample_weight=weight[rows]) for k, rows in columns]))

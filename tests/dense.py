@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from sitenet_sklearn.network.sitenet import BOHR
+from sitenet_sklearn.crystals.interaction_features import BOHR
 
 
 def layer(linear, act_norm, x):

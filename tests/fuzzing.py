@@ -23,10 +23,9 @@ from safetensors.torch import load, save
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from sitenet_sklearn import RaggedCrystals, SiteNetRegressor, SupercellFeaturizer, load_model, save_model
-from sitenet_sklearn.crystals.store import StoreError
 from sitenet_sklearn.crystals.stored_crystals import check_values
-from sitenet_sklearn.crystals.structures import FeaturizationError
 from sitenet_sklearn.datasets import load_dielectric
+from sitenet_sklearn.exceptions import FeaturizationError, StoreError
 from sitenet_sklearn.network.weights_file import checksum
 
 GOOD = Structure(Lattice.cubic(4.12), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])

@@ -17,10 +17,11 @@ import torch
 import sitenet_sklearn
 from sitenet_sklearn import datasets
 from sitenet_sklearn.cli import demo
+from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES
+from sitenet_sklearn.crystals.site_features import SITE_FEATURES
 from sitenet_sklearn.estimators import reference
 from sitenet_sklearn.network import attention, batch, layers
 from sitenet_sklearn.network import sitenet as network
-from sitenet_sklearn.crystals.crystal import INTERACTION_FEATURES, SITE_FEATURES
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

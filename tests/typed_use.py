@@ -19,9 +19,9 @@ from sitenet_sklearn import (
     predict_in_chunks,
     save_model,
 )
-from sitenet_sklearn.crystals.structures import CrystalError, Failure, FeaturizationError
 from sitenet_sklearn.datasets import load_dielectric, load_formation_energy
 from sitenet_sklearn.estimators.disorder import DisorderedRegressor
+from sitenet_sklearn.exceptions import CrystalError, Failure, FeaturizationError
 from sitenet_sklearn.featurization.streaming import featurize_to_store
 
 

@@ -3,7 +3,8 @@
 import pandas as pd
 from sklearn.base import clone
 from sklearn.model_selection import check_cv, cross_val_score
-from sklearn.pipeline import Pipeline
+
+from sitenet_sklearn._pipelines import prefix_of_last_step
 
 
 def compare_cutoff(estimator, X, y, *, cutoff=5.0, cv=5, scoring="neg_mean_absolute_error", groups=None):
@@ -42,7 +43,7 @@ def compare_cutoff(estimator, X, y, *, cutoff=5.0, cv=5, scoring="neg_mean_absol
     >>> compare_cutoff(SiteNetRegressor(max_epochs=1, random_state=0), crystals, band_gap[:30], cv=2).shape
     (2, 2)
     """
-    name = f"{estimator.steps[-1][0]}__cutoff" if isinstance(estimator, Pipeline) else "cutoff"
+    name = f"{prefix_of_last_step(estimator)}cutoff"
     folds = list(check_cv(cv, y).split(X, y, groups))
     scores = {
         column: cross_val_score(

@@ -1,20 +1,11 @@
 """What a model is: its class, the parameters that were changed, its size and training; and what it runs on."""
 
-import platform
-from importlib.metadata import version
-
 import torch
 from sklearn.pipeline import Pipeline
 
+from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn.estimators.base import BaseSiteNet
 from sitenet_sklearn.estimators.ensemble import SiteNetEnsemble
-
-PACKAGES = ("sitenet-sklearn", "torch", "scikit-learn", "skorch", "numpy", "pymatgen", "spglib")
-
-
-def versions():
-    """Versions of this library, of Python and of what the results depend on: dict of str to str."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def devices():
@@ -81,7 +72,7 @@ def describe_model(model):
     steps = [type(step).__name__ for _, step in model.steps] if isinstance(model, Pipeline) else []
     described = {"class": type(model).__name__} | ({"steps": steps} if steps else {})
     described["parameters"] = changed_parameters(model)
-    if (members := networks_of(model)) and hasattr(members[0], "net_"):
+    if (members := site_nets_of(model)) and hasattr(members[0], "net_"):
         network, history = members[0].net_.module_, members[0].history_
         described |= {"members": len(members)} if len(members) > 1 else {}
         described |= {
@@ -99,10 +90,9 @@ def describe_model(model):
     return described
 
 
-def networks_of(model):
+def site_nets_of(model):
     """List the Site-Nets of a model: itself, the last step of a pipeline, the members of an ensemble."""
-    if isinstance(model, Pipeline):
-        return networks_of(model[-1])
+    model = last_step(model)
     if isinstance(model, SiteNetEnsemble):
-        return [network for member in getattr(model, "estimators_", []) for network in networks_of(member)]
+        return [found for member in getattr(model, "estimators_", []) for found in site_nets_of(member)]
     return [model] if isinstance(model, BaseSiteNet) else []

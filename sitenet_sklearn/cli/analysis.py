@@ -9,8 +9,9 @@ import pandas as pd
 import typer
 from sklearn.base import is_classifier
 
-from sitenet_sklearn.analysis.attention_tables import strongest_neighbors, summarize_attention
-from sitenet_sklearn.analysis.summary import describe_model, devices, networks_of, versions
+from sitenet_sklearn._versions import versions
+from sitenet_sklearn.analysis.attention import strongest_neighbors, summarize_attention
+from sitenet_sklearn.analysis.summary import describe_model, devices, site_nets_of
 from sitenet_sklearn.displays.report import write_report
 from sitenet_sklearn.metrics import classification_metrics, regression_metrics
 from sitenet_sklearn.network.weights_file import read_model
@@ -180,7 +181,7 @@ def metrics_table(network, y_true, predictions, names):
 
 def check_number_of_targets(network, names):
     """Raise a ValueError unless a regressor has as many targets as there are columns."""
-    members = networks_of(network)
+    members = site_nets_of(network)
     if is_classifier(network) or not members:
         return
     expected = members[0].net_.module_.config["n_targets"] or 1

@@ -2,13 +2,13 @@
 
 import sys
 import warnings
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from tqdm.auto import tqdm
 
+from sitenet_sklearn import __version__
 from sitenet_sklearn.tables.predictions import PredictionFile, predict_tables
 from sitenet_sklearn.tables.reading import is_table, read_tables
 
@@ -34,7 +34,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 def show_version(wanted: bool):
     """Print the version and end."""
     if wanted:
-        typer.echo(f"sitenet {version('sitenet-sklearn')}")
+        typer.echo(f"sitenet {__version__}")
         raise typer.Exit
 
 

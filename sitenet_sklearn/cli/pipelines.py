@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn._files import written_whole
+from sitenet_sklearn._validation import validate_parameters
 from sitenet_sklearn.estimators.classifier import SiteNetClassifier
 from sitenet_sklearn.estimators.persistence import save_model
 from sitenet_sklearn.estimators.regressor import SiteNetRegressor
@@ -58,7 +59,7 @@ def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settin
     )
     pipeline = Pipeline([("featurizer", featurizer), ("sitenet", network)]).set_params(**parameters)
     for step in pipeline:
-        step._validate_params()  # noqa: SLF001
+        validate_parameters(step)
     resolve_device(pipeline[-1].device)
     return pipeline
 

@@ -10,7 +10,7 @@ import typer
 from sitenet_sklearn._files import written_whole
 from sitenet_sklearn.estimators.classifier import SiteNetClassifier
 from sitenet_sklearn.tables.labelled import read_labelled
-from sitenet_sklearn.tables.predictions import plain
+from sitenet_sklearn.tables.predictions import rounded
 
 from .options import (
     MODELS,
@@ -165,7 +165,7 @@ def _tell_study(result, output, *, as_json):
     table = output.with_name(f"{output.stem}-trials.csv")
     with written_whole(table) as temporary:
         result.trials.to_csv(temporary, index=False, lineterminator="\n")
-    score, parameters = plain(result.study.best_value), result.study.best_params
+    score, parameters = rounded(result.study.best_value), result.study.best_params
     if as_json:
         typer.echo(json.dumps({"score": score, "parameters": parameters, "trials": len(result.trials)}))
     else:

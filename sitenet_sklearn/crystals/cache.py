@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sitenet_sklearn.exceptions import CrystalError
+
 from .crystal import Crystal
 from .store import SCHEMA
-from .structures import CrystalError, as_structure
+from .structures import as_structure
 
 WAIT = 60.0
 """Seconds to wait for another process that writes."""

@@ -6,19 +6,13 @@ import numpy as np
 
 from sitenet_sklearn.geometry.compression import compress, uncompressed
 
-from .elements import PAPER_PROPERTIES, elemental_table
+from .site_features import SITE_FEATURES, site_feature_columns
 
-SITE_FEATURES = (*PAPER_PROPERTIES, "OxidationState")
-"""Names of the nine site features of the paper, in order."""
+SITE_FIELDS = ("atomic_numbers", "site_features", "multiplicity")
+"""Fields of `Crystal` with an entry for every site."""
 
-INTERACTION_FEATURES = ("distance", "log_coulomb")
-"""Names of the two interaction features of the paper, in order."""
-
-DISTANCE_GAUSSIANS = {f"gaussian_{centre}": centre for centre in np.arange(1.5, 7.5, 0.5).tolist()}
-"""Names of Gaussians of the distance, and their centres in angstrom; all are 0.5 angstrom wide."""
-
-PAIR_FEATURES = (*INTERACTION_FEATURES, "inverse_distance", "inverse_square_distance", *DISTANCE_GAUSSIANS)
-"""Names of all interaction features; the network makes them of the distance and the elements of a pair."""
+PAIR_FIELDS = ("pair_site", "pair_neighbor", "pair_distance", "pair_count")
+"""Fields of `Crystal` with an entry for every pair."""
 
 
 class Crystal(NamedTuple):
@@ -78,7 +72,7 @@ def make_crystal(
     distances : ndarray of shape (n, n * m)
         Distances in angstrom; column j belongs to primitive site j // m.
     site_features : tuple of str, default=SITE_FEATURES
-        Columns of the site features: "OxidationState" or names of matminer's elemental properties.
+        Columns of the site features, names out of `site_feature_names`.
     compressed : bool, default=True
         Whether to merge what the network cannot tell apart.
     tol : float, default=1e-4
@@ -90,10 +84,7 @@ def make_crystal(
     """
     kinds = np.column_stack([atomic_numbers, oxidation_states])
     merged = compress(kinds, distances, tol) if compressed else uncompressed(distances)
-    elemental = tuple(name for name in site_features if name != "OxidationState")
-    columns = dict(zip(elemental, elemental_table(elemental)[atomic_numbers].T, strict=True))
-    columns["OxidationState"] = oxidation_states
-    features = np.column_stack([columns[name] for name in site_features])
+    features = site_feature_columns(site_features, atomic_numbers, oxidation_states)
     return Crystal(
         atomic_numbers=np.asarray(atomic_numbers)[merged.site].astype(np.int16),
         site_features=features[merged.site].astype(np.float32),

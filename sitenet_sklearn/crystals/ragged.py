@@ -5,12 +5,11 @@ from typing import Self, overload
 
 import numpy as np
 
-from .crystal import INTERACTION_FEATURES, SITE_FEATURES, Crystal, make_crystal
+from .crystal import SITE_FIELDS, Crystal, make_crystal
+from .interaction_features import INTERACTION_FEATURES
+from .site_features import SITE_FEATURES
 from .store import read_store, write_store
 from .stored_crystals import check_layout, check_values
-
-_SITE_FIELDS = ("atomic_numbers", "site_features", "multiplicity")
-_PAIR_FIELDS = ("pair_site", "pair_neighbor", "pair_distance", "pair_count")
 
 
 class RaggedCrystals:
@@ -188,7 +187,7 @@ class RaggedCrystals:
         ndarray
             Entries in the order of the crystals; `pair_site` and `pair_neighbor` count within each crystal.
         """
-        offsets = self._site_offsets if name in _SITE_FIELDS else self._pair_offsets
+        offsets = self._site_offsets if name in SITE_FIELDS else self._pair_offsets
         if self._rows is None:
             return self._fields[name]
         return self._fields[name][_ranges(offsets[self._rows], np.diff(offsets)[self._rows])]
@@ -267,7 +266,7 @@ class RaggedCrystals:
         row = row if self._rows is None else self._rows[row]
         sites = slice(self._site_offsets[row], self._site_offsets[row + 1])
         pairs = slice(self._pair_offsets[row], self._pair_offsets[row + 1])
-        return Crystal(**{name: a[sites if name in _SITE_FIELDS else pairs] for name, a in self._fields.items()})
+        return Crystal(**{name: a[sites if name in SITE_FIELDS else pairs] for name, a in self._fields.items()})
 
     def __iter__(self) -> Iterator[Crystal]:
         return (self[k] for k in range(len(self)))

@@ -9,14 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from sitenet_sklearn._files import temporary_beside
+from sitenet_sklearn.exceptions import StoreError
 
 SCHEMA = "sitenet_sklearn crystals 1"
 _INDEX = "index.json"
 _BLOCK = 2**24
-
-
-class StoreError(RuntimeError):
-    """A folder is no store of crystals, or it is damaged; the message names the file."""
 
 
 def write_store(path, arrays, metadata):

@@ -4,12 +4,14 @@ from numbers import Integral
 
 import numpy as np
 
-from .crystal import PAIR_FEATURES, Crystal
-from .elements import MAX_ATOMIC_NUMBER, elemental_property_names
-from .store import StoreError
+from sitenet_sklearn.exceptions import StoreError
+
+from .crystal import SITE_FIELDS, Crystal
+from .elements import MAX_ATOMIC_NUMBER
+from .interaction_features import interaction_feature_names
+from .site_features import site_feature_names
 
 _SIZES = ("site_sizes", "pair_sizes")
-_SITE_FIELDS = ("atomic_numbers", "site_features", "multiplicity")
 _REAL = ("site_features", "pair_distance")
 _NAMES = ("site_feature_names", "interaction_feature_names")
 _BLOCK = 2**20
@@ -37,14 +39,14 @@ def check_layout(path, arrays, metadata):
     if len({len(array) for array in sizes.values()}) > 1 or any((array < 0).any() for array in sizes.values()):
         raise StoreError(f"{path}: the sizes of crystals contradict each other")
     for name in fields - set(_SIZES):
-        expected = sum(sizes[_SIZES[name not in _SITE_FIELDS]].tolist())
+        expected = sum(sizes[_SIZES[name not in SITE_FIELDS]].tolist())
         if len(arrays[name]) != expected:
             raise StoreError(f"{path}: {name} has {len(arrays[name])} entries, its crystals have {expected}")
     _check_metadata(path, metadata, arrays["site_features"].shape[1])
 
 
 def _check_metadata(path, metadata, width):
-    known = {_NAMES[0]: {*elemental_property_names(), "OxidationState"}, _NAMES[1]: set(PAIR_FEATURES)}
+    known = {_NAMES[0]: set(site_feature_names()), _NAMES[1]: set(interaction_feature_names())}
     for name, words in known.items():
         found = metadata.get(name)
         if not isinstance(found, list) or not all(isinstance(word, str) and word in words for word in found):
@@ -72,7 +74,7 @@ def check_values(path, arrays):
         stop = max(start + 1, int(np.searchsorted(pair_ends, pairs + _BLOCK, side="right")))
         site_part, pair_part = slice(sites, int(site_ends[stop - 1])), slice(pairs, int(pair_ends[stop - 1]))
         part = {
-            name: np.asarray(arrays[name][site_part if name in _SITE_FIELDS else pair_part]) for name in Crystal._fields
+            name: np.asarray(arrays[name][site_part if name in SITE_FIELDS else pair_part]) for name in Crystal._fields
         }
         if not _is_sound(Crystal(**part), *(arrays[name][start:stop] for name in _SIZES)):
             raise StoreError(f"{path} holds numbers that no crystal has, among crystals {start} to {stop - 1}")

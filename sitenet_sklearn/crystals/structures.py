@@ -1,13 +1,14 @@
-"""Crystals as users have them: Structures, files, dicts, ASE Atoms; and why some cannot be featurized."""
+"""Crystals as users have them: Structures, files, dicts, ASE Atoms; and whether they can be used."""
 
 import json
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pymatgen.core import IStructure, Lattice, PeriodicSite, Structure
+
+from sitenet_sklearn.exceptions import CrystalError
 
 from .elements import MAX_ATOMIC_NUMBER
 
@@ -18,60 +19,6 @@ MAX_LENGTH = 1e7
 """Largest number in a lattice (angstrom) or in fractional coordinates: beyond it positions have no meaning."""
 
 _SPECIES_KEYS = ("element", "oxidation_state", "occu")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A crystal that cannot be featurized.
-
-    Attributes
-    ----------
-    index : int
-        Position in the input.
-    name : str
-        Label in a Series, path of a file, or empty.
-    formula : str
-        Formula, or "?" where none could be read.
-    reason : str
-        What is wrong, and what was expected.
-    """
-
-    index: int
-    name: str
-    formula: str
-    reason: str
-
-    def __str__(self):
-        return f"index {self.index} ({' '.join(filter(None, (self.name, self.formula)))}): {self.reason}"
-
-
-class FeaturizationError(RuntimeError):
-    """Some crystals cannot be featurized.
-
-    Not a ValueError: search tools that swallow those would hide which crystals failed.
-
-    Parameters
-    ----------
-    failures : list of Failure
-        All the crystals that failed.
-
-    Attributes
-    ----------
-    failures : list of Failure
-        The same.
-    """
-
-    def __init__(self, failures: list[Failure]) -> None:
-        super().__init__(failures)
-        self.failures = failures
-
-    def __str__(self):
-        lines = [f"{len(self.failures)} of the crystals cannot be featurized:", *map(str, self.failures)]
-        return "\n  ".join(lines)
-
-
-class CrystalError(RuntimeError):
-    """One crystal cannot be featurized; the message says why."""
 
 
 def list_crystals(X, owner):

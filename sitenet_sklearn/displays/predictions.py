@@ -5,45 +5,13 @@ from pymatgen.core import Element
 from scipy.stats import norm
 from sklearn.metrics import mean_absolute_error
 
+from .base import Display
+
 ZERO_GAP = 1e-3
 """Values up to this count as no gap."""
 
 
-class _Display:
-    """What the displays of predictions share."""
-
-    @classmethod
-    def from_estimator(cls, estimator, X, y, **kwargs):
-        """Predict and plot.
-
-        Parameters
-        ----------
-        estimator : estimator or Pipeline
-            Fitted.
-        X : RaggedCrystals or list of crystals
-            n crystals.
-        y : array-like of shape (n,)
-            Their targets.
-        **kwargs
-            Those of `from_predictions`.
-
-        Returns
-        -------
-        display
-        """
-        return cls.from_predictions(y, estimator.predict(X), **kwargs)
-
-    def _axes(self, ax, **size):
-        """Use given axes, or make a figure, and remember both."""
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(layout="constrained", **size)
-        self.ax_, self.figure_ = ax, ax.figure
-        return ax
-
-
-class _QuantityDisplay(_Display):
+class _QuantityDisplay(Display):
     """What the displays of one quantity share."""
 
     def __init__(self, y_true, y_pred, *, quantity="band gap", unit="eV"):
@@ -147,7 +115,7 @@ class ErrorDisplay(_QuantityDisplay):
         return self
 
 
-class ElementErrorDisplay(_Display):
+class ElementErrorDisplay(Display):
     """Mean absolute error of the crystals that hold an element, on the periodic table.
 
     Parameters
@@ -222,7 +190,7 @@ class ElementErrorDisplay(_Display):
         return self
 
 
-class UncertaintyDisplay(_Display):
+class UncertaintyDisplay(Display):
     """Observed against expected share of true values inside intervals.
 
     From means and standard deviations these are central intervals of a normal distribution. What is right lies on the

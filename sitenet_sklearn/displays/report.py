@@ -7,10 +7,11 @@ from importlib.resources import files
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn._files import written_whole
-from sitenet_sklearn.analysis.summary import changed_parameters, versions
+from sitenet_sklearn._pipelines import steps_of
+from sitenet_sklearn._versions import versions
+from sitenet_sklearn.analysis.summary import changed_parameters
 from sitenet_sklearn.metrics import classification_metrics, regression_metrics
 
 from .predictions import ElementErrorDisplay, ErrorDisplay, ParityDisplay, UncertaintyDisplay
@@ -302,8 +303,4 @@ def _table(caption, columns, rows, numbers=()):
 
 
 def _class_name(model):
-    return (
-        " and ".join(type(step).__name__ for _, step in model.steps)
-        if isinstance(model, Pipeline)
-        else type(model).__name__
-    )
+    return " and ".join(type(step).__name__ for step in steps_of(model))

@@ -2,7 +2,6 @@
 
 import os
 import warnings
-from importlib.metadata import version
 from numbers import Integral, Real
 from typing import Self
 
@@ -21,6 +20,7 @@ from sitenet_sklearn._validation import (
     check_sample_weight,
     check_widths,
 )
+from sitenet_sklearn._versions import versions
 from sitenet_sklearn.network.batch import CrystalDataset
 from sitenet_sklearn.network.layers import ACTIVATIONS, NORMALIZATIONS
 from sitenet_sklearn.network.sitenet import SiteNet
@@ -30,19 +30,19 @@ from sitenet_sklearn.training.fine_tuning import continue_from, freeze
 from sitenet_sklearn.training.losses import LOSSES, WeightedLoss
 from sitenet_sklearn.training.trainer import OPTIMIZERS, make_trainer, resolve_device, seeded
 
-from .architecture import LAYERS, SIZES, Architecture
 from .inference import PAPER_BATCH_SIZE, NetworkInference, batches
-from .presets import FromPreset
+from .parameters import LAYERS, SIZES, ArchitectureParameters
 from .selection import check_crystals, trainable
 
 AUTO_BATCH_SIZES = (128, PAPER_BATCH_SIZE)
 STEPS_PER_EPOCH = 20
 MIN_VALIDATED = 20
 
+_PICKLED_WITH = ("sitenet-sklearn", "torch", "skorch")
 _POSITIVE = [Interval(Integral, 1, None, closed="left")]
 
 
-class BaseSiteNet(FromPreset, Architecture, NetworkInference, BaseEstimator):
+class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
     """Base of `SiteNetRegressor` and `SiteNetClassifier`; parameters are documented there."""
 
     _parameter_constraints = {
@@ -349,11 +349,11 @@ class BaseSiteNet(FromPreset, Architecture, NetworkInference, BaseEstimator):
         return self
 
     def __getstate__(self):
-        return super().__getstate__() | {"_versions": _versions()}
+        return super().__getstate__() | {"_versions": versions(*_PICKLED_WITH)}
 
     def __setstate__(self, state):
         saved = state.pop("_versions", {})
-        for name, now in _versions().items():
+        for name, now in versions(*_PICKLED_WITH).items():
             if saved.get(name, now) != now:
                 warnings.warn(
                     f"this {type(self).__name__} was pickled with {name} {saved[name]} and is loaded with {now}: "
@@ -361,7 +361,3 @@ class BaseSiteNet(FromPreset, Architecture, NetworkInference, BaseEstimator):
                     stacklevel=2,
                 )
         super().__setstate__(state)
-
-
-def _versions():
-    return {name: version(name) for name in ("sitenet-sklearn", "torch", "skorch")}

@@ -11,8 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sitenet_sklearn._validation import HasMethods, Interval, _fit_context
 
-from .regressor import SiteNetRegressor
-from .targets import KnownTargetsMixin
+from .regressor import KnownTargetsMixin, SiteNetRegressor
 
 
 class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):

@@ -3,15 +3,18 @@
 Loading builds nothing but the estimators of this library, and pipelines of them, and reads nothing but that file.
 """
 
-from importlib.metadata import version
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sitenet_sklearn.crystals.elements import elemental_table
+from sitenet_sklearn._files import plain
+from sitenet_sklearn._pipelines import last_step
+from sitenet_sklearn._validation import validate_parameters
+from sitenet_sklearn._versions import versions
+from sitenet_sklearn.crystals.site_features import site_feature_names
 from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
 from sitenet_sklearn.network.weights_file import build_network, read_model, write_model
 
@@ -69,13 +72,12 @@ def save_model(model, path) -> None:
     >>> bool((again.predict(crystals) == model.predict(crystals)).all())
     True
     """
-    last = model.steps[-1][1] if isinstance(model, Pipeline) else model
-    if isinstance(last, SupercellFeaturizer):
+    if isinstance(last_step(model), SupercellFeaturizer):
         raise TypeError("the last step must be a fitted model, got SupercellFeaturizer")
     tensors: dict = {}
     described = _describe(model, tensors)
-    versions = {name: version(name) for name in ("sitenet-sklearn", "torch", "numpy", "scikit-learn")}
-    write_model(path, {"versions": versions, "model": described}, tensors)
+    written_with = versions("sitenet-sklearn", "torch", "numpy", "scikit-learn")
+    write_model(path, {"versions": written_with, "model": described}, tensors)
 
 
 def load_model(path, *, device="auto") -> Any:
@@ -126,7 +128,7 @@ def _describe(model, tensors, *, fitted=True):
     parameters = model.get_params(deep=False)
     estimator = parameters.pop("estimator", None)
     parameters |= {name: value for name, value in _LOCAL.items() if name in parameters}
-    node = {"class": kind, "parameters": {name: _plain(name, value) for name, value in parameters.items()}}
+    node = {"class": kind, "parameters": {name: _saved(name, value) for name, value in parameters.items()}}
     if isinstance(model, SiteNetEnsemble):
         check_is_fitted(model)
         node["estimator"] = None if estimator is None else _describe(estimator, tensors, fitted=False)
@@ -148,23 +150,16 @@ def _describe_network(model, tensors):
         "prefix": prefix,
     }
     if isinstance(model, SiteNetClassifier):
-        node["classes"] = [_plain("classes_", label) for label in model.classes_]
+        node["classes"] = [_saved("classes_", label) for label in model.classes_]
     return node
 
 
-def _plain(name, value):
+def _saved(name, value):
     """Turn a parameter into what JSON can hold."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        return float(value)
-    if isinstance(value, tuple | list):
-        return [_plain(name, entry) for entry in value]
-    raise TypeError(f"{name}={value!r} cannot be saved: set it to a number, text or None first")
+    try:
+        return plain(value)
+    except TypeError as error:
+        raise TypeError(f"{name}={value!r} cannot be saved: set it to a number, text or None first") from error
 
 
 def _build(node, tensors, device):
@@ -181,7 +176,7 @@ def _build(node, tensors, device):
         raise ValueError(f"{node['class']} has no parameter {', '.join(sorted(unknown))}")
     parameters = parameters | {name: value for name, value in _LOCAL.items() if name in defaults}
     estimator = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()})
-    estimator._validate_params()
+    validate_parameters(estimator)
     if cls is SiteNetEnsemble:
         if node["estimator"] is not None:
             estimator.set_params(estimator=_build(node["estimator"], tensors, device))
@@ -197,7 +192,7 @@ def _adopt_network(estimator, node, tensors):
     prefix, site_features = node["prefix"], tuple(node["site_features"])
     own = {name: tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
     network = build_network(node["network"], {name.removeprefix(prefix): tensor for name, tensor in own.items()})
-    elemental_table(tuple(name for name in site_features if name != "OxidationState"))
+    site_feature_names(site_features)
     if len(site_features) != network.config["n_site_features"]:
         raise ValueError(f"{len(site_features)} site features are named, the network has other ones")
     if isinstance(estimator, SiteNetClassifier):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from sitenet_sklearn.crystals.crystal import INTERACTION_FEATURES
 from sitenet_sklearn.crystals.elements import MAX_ATOMIC_NUMBER, elemental_property_names
+from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES
 from sitenet_sklearn.network.sitenet import SiteNet
 from sitenet_sklearn.training.trainer import OPTIMIZERS
 

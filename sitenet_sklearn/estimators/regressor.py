@@ -1,11 +1,35 @@
 """`SiteNetRegressor`: Site-Net as a scikit-learn regressor."""
 
 import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 
 from sitenet_sklearn._validation import check_target
+from sitenet_sklearn.metrics import mean_over_targets
 
 from .base import BaseSiteNet
-from .targets import KnownTargetsMixin
+
+
+class KnownTargetsMixin(RegressorMixin):
+    """Regressor whose score leaves out unknown targets."""
+
+    def score(self, X, y, sample_weight=None) -> float:
+        """Coefficient of determination R2, the mean over targets, each over the crystals of which it is known.
+
+        Parameters
+        ----------
+        X : RaggedCrystals
+            n crystals, or what else the estimator predicts for.
+        y : array-like of shape (n,) or (n, k)
+            Targets; among several, NaN where one is unknown.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the crystals.
+
+        Returns
+        -------
+        float
+        """
+        return mean_over_targets(y, self.predict(X), metric=r2_score, sample_weight=sample_weight)
 
 
 class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):

@@ -12,24 +12,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_consistent_length, gen_batches
 from tqdm.auto import tqdm
 
-from sitenet_sklearn._validation import Interval, StrOptions, _fit_context
-from sitenet_sklearn.crystals.crystal import (
-    DISTANCE_GAUSSIANS,
-    INTERACTION_FEATURES,
-    PAIR_FEATURES,
-    SITE_FEATURES,
-    empty_crystal,
-)
-from sitenet_sklearn.crystals.elements import elemental_property_names, elemental_table
+from sitenet_sklearn._validation import Interval, StrOptions, _fit_context, validate_parameters
+from sitenet_sklearn.crystals.crystal import empty_crystal
+from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES, interaction_feature_names
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
-from sitenet_sklearn.crystals.structures import (
-    CrystalError,
-    Failure,
-    FeaturizationError,
-    formula_of,
-    list_crystals,
-    usable_species,
-)
+from sitenet_sklearn.crystals.site_features import SITE_FEATURES, site_feature_names
+from sitenet_sklearn.crystals.structures import formula_of, list_crystals, usable_species
+from sitenet_sklearn.exceptions import CrystalError, Failure, FeaturizationError
 from sitenet_sklearn.geometry.sublattice import SHAPES
 
 from .records import ChosenSupercell, choose_supercell, featurize_chunk
@@ -68,8 +57,8 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         "given" takes them from the structure, 0 where it has none; "guess" lets pymatgen choose the likeliest
         charge-neutral ones for crystals that have none, the same for all sites of an element, 0 where it finds none.
     interaction_features : tuple of str or "gaussians", default=INTERACTION_FEATURES
-        Features of pairs, by default the paper's two; some of `PAIR_FEATURES`. "gaussians"
-        adds a basis of the distance to the paper's, which predicts better.
+        What the network is told of a pair of sites, by default the paper's two features; names out of
+        `interaction_feature_names()`. "gaussians" adds a basis of the distance to the paper's, which predicts better.
     symprec : float, default=0.01
         Tolerance in angstrom with which spglib looks for a smaller primitive cell. The paper's 0.5 merges
         distinct sites of distorted crystals.
@@ -88,7 +77,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
     Attributes
     ----------
-    site_feature_names_out_, pair_feature_names_out_ : tuple of str
+    site_feature_names_out_, interaction_feature_names_out_ : tuple of str
         Names of the site features and of the interaction features.
 
     See Also
@@ -225,7 +214,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         ValueError
             If a parameter is wrong.
         """
-        self._validate_params()
+        validate_parameters(self)
         self._check_features()
         items, names = list_crystals(X, type(self).__name__)
         parameters = self.record_parameters()
@@ -238,7 +227,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             records[k] = empty_crystal(len(self.site_feature_names_out_))
         metadata = {
             "site_feature_names": self.site_feature_names_out_,
-            "interaction_feature_names": self.pair_feature_names_out_,
+            "interaction_feature_names": self.interaction_feature_names_out_,
             "max_atoms": self.max_atoms,
         }
         return RaggedCrystals.from_crystals(records, **metadata), failures
@@ -277,7 +266,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         >>> chosen.images, chosen.structure.formula
         (30, 'Cs30 Cl30')
         """
-        self._validate_params()
+        validate_parameters(self)
         return choose_supercell(crystal, self.record_parameters())
 
     def record_parameters(self):
@@ -286,10 +275,8 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return {name: getattr(self, name) for name in names} | {"site_features": self.site_feature_names_out_}
 
     def _check_features(self):
-        elemental_table(tuple(name for name in self.site_feature_names_out_ if name != "OxidationState"))
-        unknown = set(self.pair_feature_names_out_) - set(PAIR_FEATURES)
-        if unknown or not self.interaction_features:
-            raise ValueError(f"interaction_features must be some of {PAIR_FEATURES}, got {self.interaction_features!r}")
+        site_feature_names(self.site_features)
+        interaction_feature_names(self.interaction_features)
 
     def _run(self, items, parameters):
         """Featurize chunks of crystals in parallel; where one fails, its record is the reason as text."""
@@ -307,16 +294,12 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     @property
     def site_feature_names_out_(self):
         """Names of the site features."""
-        if isinstance(self.site_features, str):
-            return (*elemental_property_names(), "OxidationState")
-        return tuple(self.site_features)
+        return site_feature_names(self.site_features)
 
     @property
-    def pair_feature_names_out_(self):
+    def interaction_feature_names_out_(self):
         """Names of the interaction features."""
-        if isinstance(self.interaction_features, str):
-            return (*INTERACTION_FEATURES, *DISTANCE_GAUSSIANS)
-        return tuple(self.interaction_features)
+        return interaction_feature_names(self.interaction_features)
 
     def set_output(self, *, transform=None):  # noqa: ARG002
         """Do nothing: crystals fit into no data frame, and a pipeline that asks for one must not fail.

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sitenet_sklearn.crystals.structures import Failure, list_crystals
+from sitenet_sklearn.crystals.structures import list_crystals
+from sitenet_sklearn.exceptions import Failure
 
 from .featurizer import SupercellFeaturizer
 

@@ -8,7 +8,8 @@ from pymatgen.core import Structure
 from sitenet_sklearn.crystals.cache import CrystalCache
 from sitenet_sklearn.crystals.crystal import make_crystal
 from sitenet_sklearn.crystals.oxidation import given_oxidation_states, guess_oxidation_states
-from sitenet_sklearn.crystals.structures import CrystalError, as_structure, usable_species
+from sitenet_sklearn.crystals.structures import as_structure, usable_species
+from sitenet_sklearn.exceptions import CrystalError
 from sitenet_sklearn.geometry.primitive import find_primitive
 from sitenet_sklearn.geometry.supercell import canonical_supercell
 

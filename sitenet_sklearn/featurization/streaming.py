@@ -11,8 +11,9 @@ from tqdm.auto import tqdm
 
 from sitenet_sklearn.crystals.cache import fingerprint
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
-from sitenet_sklearn.crystals.store import StoreError, concatenate_stores
-from sitenet_sklearn.crystals.structures import FeaturizationError, only_column
+from sitenet_sklearn.crystals.store import concatenate_stores
+from sitenet_sklearn.crystals.structures import only_column
+from sitenet_sklearn.exceptions import FeaturizationError, StoreError
 
 
 def featurize_to_store(featurizer, X, path, *, chunk_size=1024) -> RaggedCrystals:
@@ -65,7 +66,7 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024) -> RaggedCrystal
 
 def _featurize_chunks(featurizer, X, partial, chunk_size):
     """Featurize the chunks that are not there yet; return the folders of all, and the crystals that failed."""
-    names = featurizer.pair_feature_names_out_
+    names = featurizer.interaction_feature_names_out_
     parameters = featurizer.record_parameters() | {"on_error": featurizer.on_error, "interaction_features": names}
     folders, failures, start = [], [], 0
     with tqdm(desc="featurize", unit="crystal", disable=not featurizer.verbose) as bar:

@@ -7,7 +7,7 @@ import spglib
 from pymatgen.core import Lattice
 from spglib.error import SpglibError
 
-from sitenet_sklearn.crystals.structures import CrystalError
+from sitenet_sklearn.exceptions import CrystalError
 
 _SMALL = np.array([c for c in itertools.product((-2, -1, 0, 1, 2), repeat=3) if c > (0, 0, 0)])
 """(62, 3) Coefficients among which the shortest vectors of an LLL-reduced basis lie."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import spglib
 
-from sitenet_sklearn.crystals.structures import CrystalError
+from sitenet_sklearn.exceptions import CrystalError
 
 from .lattice import or_none, reduce_basis
 

@@ -1,24 +1,15 @@
 """`SiteNet`: the network of the paper as a torch module, from a batch of crystals to one number each."""
 
-import math
-from functools import partial
-
 import torch
 from torch import nn
 
-from sitenet_sklearn.crystals.crystal import DISTANCE_GAUSSIANS, INTERACTION_FEATURES
 from sitenet_sklearn.crystals.elements import MAX_ATOMIC_NUMBER
+from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES, interaction_features
 
 from .attention import AttentionBlock
 from .layers import Perceptron, straight_through_clamp
 from .segments import segment_max, segment_softmax, segment_sum
 from .tiles import make_tiles
-
-BOHR = 0.529177210903 / 1.00001495
-"""Bohr radius in units of 1.00001495 angstrom (the "angstrom star"), as the published models were trained with."""
-
-MAX_LOG_COULOMB = 10.0
-GAUSSIAN_WIDTH = 0.5
 
 
 class SiteNet(nn.Module):
@@ -32,7 +23,7 @@ class SiteNet(nn.Module):
     n_site_features : int, default=9
         Number of site features beside the embedding, f.
     interaction_features : sequence of str, default=INTERACTION_FEATURES
-        Names out of `sitenet_sklearn.crystals.crystal.PAIR_FEATURES`.
+        Names out of `interaction_feature_names`.
     embedding_dim : int, default=92
         Length of the learned vector of every element.
     site_dim : int, default=30
@@ -168,7 +159,7 @@ class SiteNet(nn.Module):
     def run_blocks(self, batch):
         """Yield the `BlockOutput` of every attention block in turn."""
         sites = self.site_input(self._site_inputs(batch), batch.multiplicity)
-        interactions = self._standardized("interaction", pair_features(batch, self.interaction_features))
+        interactions = self._standardized("interaction", batch_features(batch, self.interaction_features))
         tiles = make_tiles(batch)
         for block in self.blocks:
             output = block(sites, interactions, tiles, batch)
@@ -189,7 +180,7 @@ class SiteNet(nn.Module):
         for batch in batches:
             site.add(batch.site_features, batch.multiplicity)
             rows = batch.multiplicity[batch.pair_site] * batch.pair_count
-            interaction.add(pair_features(batch, self.interaction_features), rows)
+            interaction.add(batch_features(batch, self.interaction_features), rows)
         self._set_standard("site", *site.shift_and_scale())
         self._set_standard("interaction", *interaction.shift_and_scale())
 
@@ -240,53 +231,11 @@ class SiteNet(nn.Module):
         return segment_sum(share * sites, crystal, n_crystals)
 
 
-def pair_features(batch, names=INTERACTION_FEATURES):
-    """Compute interaction features of every pair from its distance and elements.
-
-    "log_coulomb" is ln(Z_i Z_j / d_ij), with the distance in bohr, and ln(0.5 Z_i^2.4) where j is i itself,
-    clipped to [-10, 10] (section 2.1 of the paper). The inverse distances are 0 where j is i itself. "gaussian_2.0" is
-    exp(-((d_ij - 2 A) / 0.5 A)^2): a basis that tells shells of neighbours apart without learning to, as in
-    SchNet (doi:10.1063/1.5019779).
-
-    Parameters
-    ----------
-    batch : CrystalBatch
-        p pairs.
-    names : sequence of str, default=INTERACTION_FEATURES
-        Names out of `sitenet_sklearn.crystals.crystal.PAIR_FEATURES`.
-
-    Returns
-    -------
-    Tensor of shape (p, len(names))
-        Distances in angstrom, logarithms of atomic units.
-    """
-    return torch.stack([_PAIR_FUNCTIONS[name](batch) for name in names], dim=1)
-
-
-def _log_coulomb(batch):
-    distance = batch.pair_distance
-    log_z = torch.log(batch.atomic_numbers.to(distance.dtype))
-    itself = distance == 0
-    apart = log_z[batch.pair_site] + log_z[batch.pair_neighbor] - torch.log(distance.masked_fill(itself, 1.0) / BOHR)
-    log_coulomb = torch.where(itself, 2.4 * log_z[batch.pair_site] + math.log(0.5), apart)
-    return log_coulomb.clamp(-MAX_LOG_COULOMB, MAX_LOG_COULOMB)
-
-
-def _gaussian(batch, centre):
-    return torch.exp(-(((batch.pair_distance - centre) / GAUSSIAN_WIDTH) ** 2))
-
-
-def _inverse_distance(batch):
-    return batch.pair_distance.masked_fill(batch.pair_distance == 0, torch.inf).reciprocal()
-
-
-_PAIR_FUNCTIONS = {
-    "distance": lambda batch: batch.pair_distance,
-    "log_coulomb": _log_coulomb,
-    "inverse_distance": _inverse_distance,
-    "inverse_square_distance": lambda batch: _inverse_distance(batch) ** 2,
-    **{name: partial(_gaussian, centre=centre) for name, centre in DISTANCE_GAUSSIANS.items()},
-}
+def batch_features(batch, names):
+    """Compute the `interaction_features` of all p pairs of a batch: Tensor of shape (p, len(names))."""
+    numbers = batch.atomic_numbers.to(batch.pair_distance.dtype)
+    elements = numbers[batch.pair_site], numbers[batch.pair_neighbor]
+    return interaction_features(batch.pair_distance, *elements, names, xp=torch)
 
 
 def _deviation(values):

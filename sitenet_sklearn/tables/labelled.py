@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from sitenet_sklearn.crystals.structures import CrystalError, Failure, formula_of, usable_species
+from sitenet_sklearn.crystals.structures import formula_of, usable_species
+from sitenet_sklearn.exceptions import CrystalError, Failure
 from sitenet_sklearn.featurization.filtering import filter_structures
 
 from .reading import PROPERTIES, read_structures, read_table

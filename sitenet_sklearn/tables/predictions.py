@@ -11,9 +11,10 @@ import pandas as pd
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 
-from sitenet_sklearn._partial_file import PartialFile
-from sitenet_sklearn.crystals.structures import FeaturizationError
+from sitenet_sklearn._files import PartialFile, as_python
+from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn.estimators.ensemble import SiteNetEnsemble
+from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
 
 from .reading import content_hash, read_structures
@@ -157,8 +158,7 @@ def prediction_columns(model, X):
         best = np.where(np.isnan(shares).any(axis=1), None, classes[np.nan_to_num(shares).argmax(axis=1)])
         columns = {"prediction": best}
         return pd.DataFrame(columns | {f"probability_{label}": shares[:, k] for k, label in enumerate(classes)})
-    last = model.steps[-1][1] if isinstance(model, Pipeline) else model
-    if "return_std" in inspect.signature(last.predict).parameters:
+    if "return_std" in inspect.signature(last_step(model).predict).parameters:
         mean, std = model.predict(X, return_std=True)
         return pd.DataFrame(_numbered("prediction", mean) | _numbered("std", std))
     return pd.DataFrame(_numbered("prediction", model.predict(X)))
@@ -209,13 +209,13 @@ def as_text(predictions, *, form="csv", header=True):
     if form == "csv":
         return predictions.to_csv(index=False, header=header, float_format="%.6g", lineterminator="\n")
     records = predictions.to_dict("records")
-    lines = (json.dumps({str(name): plain(value) for name, value in record.items()}) for record in records)
+    lines = (json.dumps({str(name): rounded(value) for name, value in record.items()}) for record in records)
     return "".join(f"{line}\n" for line in lines)
 
 
-def plain(value):
+def rounded(value):
     """Turn an entry of a table into what JSON can hold, floats with 6 digits."""
-    value = value.item() if hasattr(value, "item") else value
+    value = as_python(value)
     if isinstance(value, float):
         return float(f"{value:.6g}") if np.isfinite(value) else None
     return value

@@ -12,7 +12,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from pymatgen.core import Structure
 
-from sitenet_sklearn.crystals.structures import CrystalError, Failure, as_structure, structure_from_dict
+from sitenet_sklearn.crystals.structures import as_structure, structure_from_dict
+from sitenet_sklearn.exceptions import CrystalError, Failure
 
 TABLES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 """Endings of files that hold a table; every other file is one crystal."""

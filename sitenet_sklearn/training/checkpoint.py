@@ -8,7 +8,7 @@ import torch
 from skorch.callbacks import Callback
 from skorch.history import History
 
-from sitenet_sklearn._files import write_whole_file
+from sitenet_sklearn._files import as_python, write_whole_file
 
 from .data_parallel import is_first_process
 from .fine_tuning import read_pretrained
@@ -69,8 +69,10 @@ class TrainingCheckpoint(Callback):
             "module": net.module_.state_dict(),
             "optimizer": net.optimizer_.state_dict(),
             "schedule": callbacks["lr_scheduler"].lr_scheduler_.state_dict(),
-            "early_stopping": stopping and {name: _plain(getattr(stopping, name)) for name in _EARLY_STOPPING},
-            "history": [{key: _plain(value) for key, value in row.items() if key != "batches"} for row in net.history],
+            "early_stopping": stopping and {name: as_python(getattr(stopping, name)) for name in _EARLY_STOPPING},
+            "history": [
+                {key: as_python(value) for key, value in row.items() if key != "batches"} for row in net.history
+            ],
             "order": net.order_.get_state(),
             "random": torch.get_rng_state(),
         }
@@ -114,10 +116,6 @@ def _load(path):
         return torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch raises for a damaged file
         raise ValueError(f"{path} is no checkpoint of training ({error!s:.100}): delete it to start anew") from error
-
-
-def _plain(value):
-    return value.item() if hasattr(value, "item") else value
 
 
 def _fingerprint(estimator, datasets):

@@ -6,6 +6,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn.network.sitenet import SiteNet
 from sitenet_sklearn.network.weights_file import build_network, read_model
 
@@ -41,7 +42,7 @@ def read_pretrained(source):
     if isinstance(source, str | os.PathLike):
         return _read_file(source)
     while isinstance(source, FrozenEstimator | Pipeline):
-        source = source.estimator if isinstance(source, FrozenEstimator) else source.steps[-1][1]
+        source = source.estimator if isinstance(source, FrozenEstimator) else last_step(source)
     network = getattr(getattr(source, "net_", None), "module_", None)
     if isinstance(network, SiteNet):
         return network, source.site_feature_names_in_

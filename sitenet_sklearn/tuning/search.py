@@ -14,17 +14,17 @@ from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import check_cv
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state
 from tqdm.auto import tqdm
 
+from sitenet_sklearn._pipelines import last_step, prefix_of_last_step, steps_of
 from sitenet_sklearn.estimators.base import BaseSiteNet
-from sitenet_sklearn.estimators.targets import mean_over_targets
 from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
+from sitenet_sklearn.metrics import mean_over_targets
 
 from .spaces import check_space, search_space
 from .studies import as_storage, fail_dead_trials, n_begun, open_study, quiet
-from .trials import CrossValidation, last_step
+from .trials import CrossValidation
 
 PRUNERS = {
     "halving": lambda n_epochs: SuccessiveHalvingPruner(min_resource=max(1, n_epochs // 6), reduction_factor=2),
@@ -146,7 +146,7 @@ def tune(
     _check_steps(estimator)
     check_consistent_length(X, y)
     network = last_step(estimator)
-    prefix = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
+    prefix = prefix_of_last_step(estimator)
     space = search_space(space, prefix=prefix) if isinstance(space, str) else space
     check_space(space, estimator)
     if f"{prefix}loss" in space and pruner != "none":
@@ -208,7 +208,7 @@ def _work(study, objective, *, n_trials, timeout, verbose):
 
 
 def _check_steps(estimator):
-    steps = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    steps = steps_of(estimator)
     if not isinstance(steps[-1], BaseSiteNet):
         raise TypeError(f"only a SiteNetRegressor or SiteNetClassifier is tuned, got {type(steps[-1]).__name__}")
     for step in steps[:-1]:

@@ -8,8 +8,9 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv, cross_val_score
 from sklearn.utils import get_tags
 
+from sitenet_sklearn._pipelines import last_step
+
 from .spaces import check_space
-from .trials import last_step
 
 
 class SiteNetSearchCV(OptunaSearchCV):

@@ -8,6 +8,8 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from sklearn.base import clone
 
+from sitenet_sklearn._pipelines import last_step, steps_of
+from sitenet_sklearn._validation import validate_parameters
 from sitenet_sklearn.network.sitenet import SiteNet
 
 SPACES = {
@@ -155,9 +157,7 @@ def _ends(distribution):
 
 def _build(estimator):
     """Validate parameters and build the network without memory for its weights."""
-    steps = [step for _, step in estimator.steps] if hasattr(estimator, "steps") else [estimator]
-    for step in steps:
-        if hasattr(step, "_validate_params"):
-            step._validate_params()  # noqa: SLF001
+    for step in steps_of(estimator):
+        validate_parameters(step)
     with torch.device("meta"):
-        SiteNet(**steps[-1].architecture())
+        SiteNet(**last_step(estimator).architecture())

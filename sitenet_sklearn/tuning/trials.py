@@ -11,6 +11,8 @@ from sklearn.metrics import check_scoring
 from sklearn.pipeline import Pipeline
 from skorch.callbacks import Callback
 
+from sitenet_sklearn._pipelines import last_step
+
 from .spaces import own_values, suggest
 from .studies import give_sign_of_life
 
@@ -117,8 +119,3 @@ class ReportEpochs(Callback):
         give_sign_of_life(self.trial)
         if self.trial.should_prune():
             raise TrialPruned(f"pruned in fold {len(self.losses)} after {self.n_epochs} epochs")
-
-
-def last_step(estimator):
-    """Return the network of a pipeline, or the estimator itself."""
-    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator

@@ -3,8 +3,13 @@ import pandas as pd
 import pytest
 
 from sitenet_sklearn import SiteNetRegressor
-from sitenet_sklearn.analysis.attention import attention_by_elements, attention_range, long_range_coefficients
-from sitenet_sklearn.analysis.attention_tables import strongest_neighbors, summarize_attention
+from sitenet_sklearn.analysis.attention import (
+    attention_by_elements,
+    attention_range,
+    long_range_coefficients,
+    strongest_neighbors,
+    summarize_attention,
+)
 
 
 @pytest.fixture(scope="module")

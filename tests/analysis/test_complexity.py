@@ -8,7 +8,7 @@ from pymatgen.core import Lattice, Structure
 from redescribe import redescribe
 
 from sitenet_sklearn.analysis.complexity import complexity
-from sitenet_sklearn.crystals.structures import CrystalError
+from sitenet_sklearn.exceptions import CrystalError
 
 
 def test_the_values_of_the_program_that_the_paper_used(parity, dielectric):

@@ -4,7 +4,8 @@ import pytest
 from mapie.regression import SplitConformalRegressor
 
 from sitenet_sklearn import SiteNetRegressor
-from sitenet_sklearn.analysis.intervals import IntervalDisplay, predict_intervals
+from sitenet_sklearn.analysis.intervals import predict_intervals
+from sitenet_sklearn.displays.intervals import IntervalDisplay
 from sitenet_sklearn.displays.predictions import UncertaintyDisplay
 
 mpl.use("agg")

@@ -4,7 +4,8 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
-from sitenet_sklearn.analysis.summary import changed_parameters, describe_model, devices, versions
+from sitenet_sklearn._versions import versions
+from sitenet_sklearn.analysis.summary import changed_parameters, describe_model, devices
 
 
 def test_changed_parameters_of_pipelines_ensembles_and_others():

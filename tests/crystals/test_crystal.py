@@ -1,6 +1,7 @@
 import numpy as np
 
-from sitenet_sklearn.crystals.crystal import SITE_FEATURES, make_crystal
+from sitenet_sklearn.crystals.crystal import make_crystal
+from sitenet_sklearn.crystals.site_features import SITE_FEATURES
 
 TWO = np.array([[0.0, 3.0], [3.0, 0.0]])
 

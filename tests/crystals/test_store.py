@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from sitenet_sklearn import RaggedCrystals
-from sitenet_sklearn.crystals.store import StoreError, concatenate_stores, read_store, write_store
+from sitenet_sklearn.crystals.store import concatenate_stores, read_store, write_store
+from sitenet_sklearn.exceptions import StoreError
 
 
 @pytest.fixture

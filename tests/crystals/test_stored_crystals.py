@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from sitenet_sklearn import RaggedCrystals, SupercellFeaturizer
-from sitenet_sklearn.crystals.store import StoreError, read_store, write_store
+from sitenet_sklearn.crystals.store import read_store, write_store
 from sitenet_sklearn.crystals.stored_crystals import check_values
+from sitenet_sklearn.exceptions import StoreError
 
 
 @pytest.fixture

@@ -7,16 +7,8 @@ import pandas as pd
 import pytest
 from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Species, Structure
 
-from sitenet_sklearn.crystals.structures import (
-    MAX_SITES,
-    CrystalError,
-    Failure,
-    FeaturizationError,
-    as_structure,
-    formula_of,
-    list_crystals,
-    usable_species,
-)
+from sitenet_sklearn.crystals.structures import MAX_SITES, as_structure, formula_of, list_crystals, usable_species
+from sitenet_sklearn.exceptions import CrystalError, Failure, FeaturizationError
 
 CUBE = Lattice.cubic(4.0)
 GOOD = Structure(CUBE, ["Po"], [[0, 0, 0]])

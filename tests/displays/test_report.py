@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from sitenet_sklearn import SiteNetRegressor
-from sitenet_sklearn.crystals.structures import Failure
 from sitenet_sklearn.displays.report import write_report
+from sitenet_sklearn.exceptions import Failure
 
 CHROMIUM = shutil.which("chromium")
 OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]

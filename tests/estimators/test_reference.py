@@ -7,8 +7,9 @@ import torch
 from published import CONFIG, predict, random_checkpoint
 
 from sitenet_sklearn import RaggedCrystals, SupercellFeaturizer, load_reference_checkpoint
+from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES
 from sitenet_sklearn.network.batch import collate
-from sitenet_sklearn.network.sitenet import pair_features
+from sitenet_sklearn.network.sitenet import batch_features
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_checkpoints_of_other_sizes_and_choices_are_read(structures, changes, tm
     for k in range(6):
         batch = collate(full[k : k + 1], torch.float64)
         n = len(batch.atomic_numbers)
-        pairs = pair_features(batch).unflatten(0, (n, -1))
+        pairs = batch_features(batch, INTERACTION_FEATURES).unflatten(0, (n, -1))
         expected.append(predict(checkpoint, batch.atomic_numbers, batch.site_features, pairs))
     for output in outputs:
         torch.testing.assert_close(output, torch.stack(expected), rtol=1e-5, atol=1e-5)

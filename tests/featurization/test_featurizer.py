@@ -8,9 +8,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sitenet_sklearn import RaggedCrystals, SupercellFeaturizer
-from sitenet_sklearn.crystals.crystal import DISTANCE_GAUSSIANS, INTERACTION_FEATURES, SITE_FEATURES
 from sitenet_sklearn.crystals.elements import elemental_property_names
-from sitenet_sklearn.crystals.structures import CrystalError, Failure, FeaturizationError
+from sitenet_sklearn.crystals.interaction_features import GAUSSIAN_CENTRES, INTERACTION_FEATURES
+from sitenet_sklearn.crystals.site_features import SITE_FEATURES
+from sitenet_sklearn.exceptions import CrystalError, Failure, FeaturizationError
 
 
 def identical(a, b):
@@ -213,7 +214,7 @@ def test_site_features_by_choice(crystals):
 
 def test_all_site_features_and_gaussians_have_names_of_their_own(crystals, tmp_path):
     short = SupercellFeaturizer(20, site_features="all", interaction_features="gaussians", cache=tmp_path / "cache")
-    names = (*elemental_property_names(), "OxidationState"), (*INTERACTION_FEATURES, *DISTANCE_GAUSSIANS)
+    names = (*elemental_property_names(), "OxidationState"), (*INTERACTION_FEATURES, *GAUSSIAN_CENTRES)
     X = short.transform([crystals["NaCl"]])
     assert (X.site_feature_names, X.interaction_feature_names) == names
     long = SupercellFeaturizer(20, site_features=names[0], interaction_features=names[1])

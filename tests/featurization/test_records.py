@@ -3,7 +3,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.crystals.structures import CrystalError
+from sitenet_sklearn.exceptions import CrystalError
 from sitenet_sklearn.featurization.records import choose_supercell, featurize, featurize_chunk, find_geometry
 
 PARAMETERS = SupercellFeaturizer(max_atoms=30).record_parameters()

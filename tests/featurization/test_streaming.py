@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import RaggedCrystals, SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer, predict_in_chunks
-from sitenet_sklearn.crystals.structures import FeaturizationError
+from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.featurization.streaming import featurize_to_store
 
 FEATURIZER = SupercellFeaturizer(max_atoms=50)

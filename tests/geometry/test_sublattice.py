@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redescribe import random_unimodular
 
-from sitenet_sklearn.crystals.structures import CrystalError
+from sitenet_sklearn.exceptions import CrystalError
 from sitenet_sklearn.geometry.lattice import reduce_basis
 from sitenet_sklearn.geometry.sublattice import SHAPES, _thresholds, best_sublattices
 

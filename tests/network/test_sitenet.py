@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from redescribe import redescribe
 
 from sitenet_sklearn import RaggedCrystals, SupercellFeaturizer
-from sitenet_sklearn.crystals.crystal import DISTANCE_GAUSSIANS, INTERACTION_FEATURES
+from sitenet_sklearn.crystals.interaction_features import GAUSSIAN_CENTRES, INTERACTION_FEATURES
 from sitenet_sklearn.network.batch import collate
-from sitenet_sklearn.network.sitenet import SiteNet, pair_features
+from sitenet_sklearn.network.sitenet import SiteNet, batch_features
 
 SMALL = {
     "embedding_dim": 5,
@@ -49,7 +49,7 @@ ARCHITECTURES = st.fixed_dictionaries(
         "normalization": st.sampled_from(["layer", "none", "batch"]),
         "pooling": st.sampled_from(["mean", "max", "attention"]),
         "cutoff": st.sampled_from([None, 3.0]),
-        "interaction_features": st.sampled_from([INTERACTION_FEATURES, (*INTERACTION_FEATURES, *DISTANCE_GAUSSIANS)]),
+        "interaction_features": st.sampled_from([INTERACTION_FEATURES, (*INTERACTION_FEATURES, *GAUSSIAN_CENTRES)]),
     }
 )
 
@@ -202,26 +202,14 @@ def test_standardized_inputs_have_mean_zero_and_spread_one_over_the_uncompressed
     network = small_network()
     network.standardize_inputs(collate(X[k : k + 2]) for k in (0, 2, 4))
     network.standardize_target(torch.tensor([1.0, 2.0, 6.0]))
-    pairs = (pair_features(collate(full)) - network.interaction_shift) / network.interaction_scale
+    pairs = (
+        batch_features(collate(full), INTERACTION_FEATURES) - network.interaction_shift
+    ) / network.interaction_scale
     torch.testing.assert_close(pairs.mean(0), torch.zeros(2), atol=1e-3, rtol=0)
     torch.testing.assert_close(pairs.std(0, correction=0), torch.ones(2), atol=1e-3, rtol=0)
     sites = (collate(full).site_features - network.site_shift) / network.site_scale
     torch.testing.assert_close(sites.mean(0), torch.zeros(9), atol=1e-3, rtol=0)
     assert (network.site_scale[-1], network.target_shift.item()) == (1, 2)
-
-
-def test_log_coulomb_of_caesium_chloride_by_hand():
-    X = RaggedCrystals.from_distances([[55, 17]], [[[0.0, 3.57], [3.57, 0.0]]], [1])
-    features = pair_features(collate(X, torch.float64))
-    expected = [np.log(0.5 * 17**2.4), np.log(55 * 17 / (3.57 / 0.529177)), np.log(0.5 * 55**2.4)]
-    order = X[0].atomic_numbers.tolist()
-    own, other = (expected[0], expected[2]) if order == [17, 55] else (expected[2], expected[0])
-    np.testing.assert_allclose(features[:, 1], [own, expected[1], expected[1], other], atol=3e-5)
-
-
-def test_log_coulomb_is_clipped():
-    X = RaggedCrystals.from_distances([[118]], [[[0.0, 1.0]]], [2])
-    assert pair_features(collate(X))[:, 1].max() == 10
 
 
 def test_paper_model_has_the_published_number_of_parameters(parity):
@@ -233,18 +221,3 @@ def test_paper_model_has_the_published_number_of_parameters(parity):
     )
     total = sum(value.numel() for value in published.values())
     assert sum(ours.values()) == total - unused_elements - unused_interactions
-
-
-def test_inverse_distances_are_zero_for_the_site_itself():
-    X = RaggedCrystals.from_distances([[55]], [[[0.0, 2.0]]], [2])
-    features = pair_features(collate(X), ["inverse_distance", "inverse_square_distance", "distance"])
-    assert features.tolist() == [[0, 0, 0], [0.5, 0.25, 2]]
-
-
-def test_gaussians_tell_shells_of_neighbours_apart():
-    X = RaggedCrystals.from_distances([[55]], [[[0.0, 2.0, 2.5, 9.0]]], [4])
-    features = pair_features(collate(X), ["gaussian_1.5", "gaussian_2.0", "gaussian_7.0"])
-    near = np.exp(-1)
-    expected = [[np.exp(-9), np.exp(-16), 0], [near, 1, 0], [np.exp(-4), near, 0], [0, 0, np.exp(-16)]]
-    np.testing.assert_allclose(features, expected, atol=1e-6)
-    assert list(DISTANCE_GAUSSIANS.values()) == np.linspace(1.5, 7, 12).tolist()

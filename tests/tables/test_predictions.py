@@ -12,7 +12,7 @@ from sitenet_sklearn import (
     SupercellFeaturizer,
     save_model,
 )
-from sitenet_sklearn.crystals.structures import FeaturizationError
+from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.tables.predictions import (
     PredictionFile,
     as_text,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sitenet_sklearn.crystals.structures import CrystalError
+from sitenet_sklearn.exceptions import CrystalError
 from sitenet_sklearn.tables.reading import (
     content_hash,
     is_table,

@@ -1,7 +1,7 @@
 import pytest
 
 from sitenet_sklearn import SiteNetRegressor
-from sitenet_sklearn.estimators.presets import PRESETS
+from sitenet_sklearn.estimators.parameters import PRESETS
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -7,7 +7,7 @@ from sklearn.metrics import make_scorer, mean_absolute_error, r2_score, root_mea
 from sklearn.model_selection import cross_val_score
 
 from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor
-from sitenet_sklearn.estimators.targets import mean_over_targets
+from sitenet_sklearn.metrics import mean_over_targets
 from sitenet_sklearn.tuning.search import tune
 
 QUICK = SiteNetRegressor(max_epochs=1, site_dim=6, attention_hidden_layers=(8,), clamp=False, random_state=0)

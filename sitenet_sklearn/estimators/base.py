@@ -5,10 +5,8 @@ import warnings
 from numbers import Integral, Real
 from typing import Self
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 
 from sitenet_sklearn._validation import (
@@ -24,19 +22,14 @@ from sitenet_sklearn._versions import versions
 from sitenet_sklearn.network.batch import CrystalDataset
 from sitenet_sklearn.network.layers import ACTIVATIONS, NORMALIZATIONS
 from sitenet_sklearn.network.sitenet import SiteNet
-from sitenet_sklearn.training.checkpoint import TrainingCheckpoint
+from sitenet_sklearn.training.checkpoint import TrainingCheckpoint, fingerprint_of_training
 from sitenet_sklearn.training.data_parallel import common_random
-from sitenet_sklearn.training.fine_tuning import continue_from, freeze
-from sitenet_sklearn.training.losses import LOSSES, WeightedLoss
+from sitenet_sklearn.training.fine_tuning import continue_from, freeze, read_pretrained
 from sitenet_sklearn.training.trainer import OPTIMIZERS, make_trainer, resolve_device, seeded
 
 from .inference import PAPER_BATCH_SIZE, NetworkInference, batches
 from .parameters import LAYERS, SIZES, ArchitectureParameters
-from .selection import check_crystals, trainable
-
-AUTO_BATCH_SIZES = (128, PAPER_BATCH_SIZE)
-STEPS_PER_EPOCH = 20
-MIN_VALIDATED = 20
+from .selection import check_crystals, check_validation_data, resolve_batch_size, split_crystals, trainable
 
 _PICKLED_WITH = ("sitenet-sklearn", "torch", "skorch")
 _POSITIVE = [Interval(Integral, 1, None, closed="left")]
@@ -52,9 +45,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         "normalization": [StrOptions(set(NORMALIZATIONS))],
         "pooling": [StrOptions({"mean", "max", "attention"})],
         "cutoff": [Interval(Real, 0, None, closed="neither"), None],
-        "clamp": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "loss": [StrOptions(set(LOSSES))],
         "max_epochs": _POSITIVE,
         "lr": [Interval(Real, 0, None, closed="neither")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
@@ -93,9 +84,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         normalization="layer",
         pooling="mean",
         cutoff=None,
-        clamp=True,
         dropout=0.0,
-        loss="l1",
         max_epochs=40,
         lr=0.0008126,
         optimizer="adamw",
@@ -130,9 +119,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         self.normalization = normalization
         self.pooling = pooling
         self.cutoff = cutoff
-        self.clamp = clamp
         self.dropout = dropout
-        self.loss = loss
         self.max_epochs = max_epochs
         self.lr = lr
         self.optimizer = optimizer
@@ -190,28 +177,29 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         """
         groups = None if groups is None else check_groups(groups, len(X))
         X, y, weight, rows = self._select(X, y, sample_weight, keep=self.warm_start)
-        validation = None if validation_data is None else self._check_validation(validation_data, y)
+        given = None
+        if validation_data is not None:
+            given = CrystalDataset(*check_validation_data(validation_data, self, y, self._check_known_target))
         device = resolve_device(self.device)
         random = common_random(check_random_state(self.random_state), device)
-        train, held_out = self._split(len(X), random, None if groups is None else groups[rows])
-        if validation is None:
-            validation = CrystalDataset(X[held_out], y[held_out], weight[held_out]) if len(held_out) else None
-            X, y, weight = X[train], y[train], weight[train]
-        data, checkpoint, seed = CrystalDataset(X, y, weight), None, random.randint(2**31 - 1)
-        self.batch_size_ = self._resolve_batch_size(X.primitive_sizes)
+        share = self.validation_fraction if self.early_stopping else None
+        train, rest = split_crystals(len(X), random, share=share, groups=None if groups is None else groups[rows])
+        data, held_out, seed = CrystalDataset(X, y, weight), given, random.randint(2**31 - 1)
+        if held_out is None and len(rest):
+            data, held_out = (CrystalDataset(X[k], y[k], weight[k]) for k in (train, rest))
+        checkpoint = None
         if self.checkpoint_dir is not None:
-            datasets = [data] if validation is None else [data, validation]
-            checkpoint = TrainingCheckpoint.of_fit(self.checkpoint_dir, self, datasets, seed)
+            datasets = [data] if held_out is None else [data, held_out]
+            checkpoint = TrainingCheckpoint(self.checkpoint_dir, self._fingerprint(datasets), seed)
             seed = checkpoint.seed
+        self.batch_size_ = resolve_batch_size(self.batch_size, data.crystals.primitive_sizes)
         with seeded(seed, device):
             network = self._network_for(data, keep=self.warm_start)
-            self.net_ = self._trainer(network, X.primitive_sizes, validation, device, checkpoint)
-            self.net_.fit(data, None)
-        self.net_.checkpoint = None
-        self.net_.train_split = None  # do not keep the held-out crystals
-        self.history_ = self.net_.history
-        if self.net_.interrupted_:
-            raise KeyboardInterrupt(f"training was interrupted after {len(self.history_)} epochs")
+            self.net_ = self._trainer(network, device, data.crystals.primitive_sizes, stop=held_out is not None)
+            try:
+                self.net_.train(data, held_out=held_out, checkpoint=checkpoint)
+            finally:
+                self.history_ = self.net_.history
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -241,9 +229,9 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         with seeded((random.randint(2**31 - 1) + n_before) % 2**31, device):
             network = self._network_for(data, keep=True)
             if not hasattr(self, "net_") or self.net_.module_ is not network or self.net_.max_epochs != 1:
-                self.batch_size_ = self._resolve_batch_size(X.primitive_sizes)
-                self.net_ = self._trainer(network, None, None, device).initialize()
-            self.net_.partial_fit(data, None)
+                self.batch_size_ = resolve_batch_size(self.batch_size, X.primitive_sizes)
+                self.net_ = self._trainer(network, device).initialize()
+            self.net_.train_more(data)
         self.history_ = self.net_.history
         return self
 
@@ -256,37 +244,20 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         rows = trainable(X, train_oversized=self.train_oversized)
         return X[rows], y[rows], weight[rows], rows
 
-    def _check_validation(self, validation_data, y):
-        try:
-            X_held_out, y_held_out = validation_data
-        except (TypeError, ValueError) as error:
-            raise ValueError("validation_data must be a pair (X, y)") from error
-        check_crystals(X_held_out, self)
-        y_held_out = self._check_target(y_held_out, len(X_held_out), known=True)
-        if y_held_out.shape[1:] != y.shape[1:]:
-            raise ValueError(f"validation_data has targets of shape {y_held_out.shape}, those of y are {y.shape}")
-        return CrystalDataset(X_held_out[X_held_out.valid], y_held_out[X_held_out.valid])
+    def _check_known_target(self, y, n):
+        return self._check_target(y, n, known=True)
 
-    def _split(self, n, random, groups=None):
-        """Draw the indices of training and of held-out crystals, the latter possibly none."""
-        if not self.early_stopping or n < MIN_VALIDATED:
-            random.permutation(n)  # the numbers that follow are the same with and without
-            return np.arange(n), np.arange(0)
-        if groups is not None:
-            splitter = GroupShuffleSplit(1, test_size=self.validation_fraction, random_state=random)
-            return next(splitter.split(groups, groups=groups))
-        order, held_out = random.permutation(n), max(1, round(self.validation_fraction * n))
-        return np.sort(order[held_out:]), np.sort(order[:held_out])
+    def _fingerprint(self, datasets):
+        """Name what a training follows from, for its checkpoint."""
+        beginning = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
+        if beginning is None and self.pretrained is not None:
+            beginning, _ = read_pretrained(self.pretrained)
+        return fingerprint_of_training(type(self).__name__, self.get_params(), datasets, beginning)
 
     def _remember_features(self, site_feature_names, interaction_feature_names):
         self.n_site_features_in_ = len(site_feature_names)
         self.site_feature_names_in_ = tuple(site_feature_names)
         self.interaction_feature_names_in_ = tuple(interaction_feature_names)
-
-    def _resolve_batch_size(self, sizes):
-        if self.batch_size != "auto":
-            return self.batch_size
-        return int(np.clip(sizes.sum() // STEPS_PER_EPOCH, *AUTO_BATCH_SIZES))
 
     def _network_for(self, data, *, keep):
         """Build the network that data and parameters ask for, or keep the fitted one if it is that."""
@@ -316,35 +287,37 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
             network.standardize_target(torch.as_tensor(self._targets_to_standardize(data.y), dtype=torch.float32))
         return network
 
+    def _check_target(self, y, n, *, known):
+        """Make targets an array, of numbers; `known` says whether a network was fitted to the target before."""
+        raise NotImplementedError
+
     def _n_targets(self, y):
-        return None if y.ndim == 1 else y.shape[1]
+        """Tell how many outputs the network has for the targets y; None for one without an axis."""
+        raise NotImplementedError
 
     def _targets_to_standardize(self, y):
-        return y
+        """Return what the shift and scale of the outputs follow from."""
+        raise NotImplementedError
 
     def _criterion(self, network):
-        return WeightedLoss(self.loss, network.target_scale)
+        """Make the loss."""
+        raise NotImplementedError
 
-    def _trainer(self, network, sizes, validation, device, checkpoint=None):
+    def _trainer(self, network, device, sizes=None, *, stop=False):
+        """Make the trainer of a network: for all epochs over crystals of such sizes, or for single ones."""
         freeze(network, self.frozen)
         if self.compile:
             network.compile_pairs()
-        return make_trainer(
-            network,
-            self,
-            batch_size=self.batch_size_,
-            sizes=sizes,
-            validation=validation,
-            device=device,
-            checkpoint=checkpoint,
-        )
+        patience = (self.patience or self.max_epochs) if stop and self.early_stopping else None
+        epochs = {} if sizes is None else {"max_epochs": self.max_epochs, "sizes": sizes}
+        settings = {"device": device, "batch_size": self.batch_size_, "patience": patience} | epochs
+        return make_trainer(network, self._criterion(network), **settings, **self.training())
 
     def _adopt(self, network, site_feature_names, interaction_feature_names):
         """Become fitted with a network that was trained elsewhere."""
         self._remember_features(site_feature_names, interaction_feature_names)
         self.batch_size_ = PAPER_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
-        device = resolve_device(self.device)
-        self.net_ = self._trainer(network, None, None, device).initialize()
+        self.net_ = self._trainer(network, resolve_device(self.device)).initialize()
         self.history_ = self.net_.history
         return self
 

@@ -141,53 +141,6 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
     (30, 2)
     """
 
-    _parameter_constraints = {
-        name: constraint
-        for name, constraint in BaseSiteNet._parameter_constraints.items()  # noqa: SLF001
-        if name not in {"clamp", "loss"}
-    }
-
-    def __init__(
-        self,
-        *,
-        embedding_dim=92,
-        site_dim=30,
-        interaction_dim=16,
-        n_heads=3,
-        n_blocks=2,
-        attention_hidden_layers=(225,),
-        pre_pool_layers=(94,),
-        post_pool_layers=(200, 200, 200),
-        activation="mish",
-        normalization="layer",
-        pooling="mean",
-        cutoff=None,
-        dropout=0.0,
-        max_epochs=40,
-        lr=0.0008126,
-        optimizer="adamw",
-        weight_decay=0.0001,
-        batch_size="auto",
-        early_stopping=False,
-        validation_fraction=0.1,
-        patience=None,
-        gradient_accumulation=1,
-        amp=False,
-        compile=False,  # noqa: A002
-        checkpoint_dir=None,
-        callbacks=None,
-        device="auto",
-        train_oversized=True,
-        warm_start=False,
-        pretrained=None,
-        new_head=False,
-        frozen=(),
-        random_state=None,
-        verbose=0,
-    ) -> None:
-        parameters = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
-        super().__init__(**parameters, clamp=False, loss="cross_entropy")
-
     def predict_proba(self, X) -> np.ndarray:
         """Predict the probability of every class.
 
@@ -243,6 +196,10 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
             raise ValueError(f"y holds the class {str(unknown[0])!r}, but training began with {classes.tolist()}")
         self.classes_ = classes
         return np.searchsorted(classes, y).astype(float)
+
+    def architecture(self):
+        """Return the arguments of `SiteNet` that are parameters, as a dict; logits are not clamped."""
+        return super().architecture() | {"clamp": False}
 
     def _n_targets(self, y):  # noqa: ARG002
         return len(self.classes_)

@@ -5,7 +5,8 @@ from typing import Self
 
 SIZES = ("embedding_dim", "site_dim", "interaction_dim", "n_heads", "n_blocks")
 LAYERS = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
-ARCHITECTURE = (*SIZES, *LAYERS, "activation", "normalization", "pooling", "cutoff", "clamp", "dropout")
+ARCHITECTURE = (*SIZES, *LAYERS, "activation", "normalization", "pooling", "cutoff", "dropout")
+TRAINING = ("lr", "optimizer", "weight_decay", "gradient_accumulation", "amp", "verbose")
 
 _PAPER = {
     "optimizer": "adamw",
@@ -81,3 +82,7 @@ class ArchitectureParameters:
         """Return the arguments of `SiteNet` that are parameters, as a dict."""
         values = {name: getattr(self, name) for name in ARCHITECTURE}
         return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+    def training(self):
+        """Return the arguments of `make_trainer` that are parameters, as a dict."""
+        return {name: getattr(self, name) for name in TRAINING} | {"callbacks": tuple(self.callbacks or ())}

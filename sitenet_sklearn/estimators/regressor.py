@@ -4,8 +4,9 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from sitenet_sklearn._validation import check_target
+from sitenet_sklearn._validation import StrOptions, check_target
 from sitenet_sklearn.metrics import mean_over_targets
+from sitenet_sklearn.training.losses import LOSSES, WeightedLoss
 
 from .base import BaseSiteNet
 
@@ -166,6 +167,91 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
     (2,)
     """
 
+    _parameter_constraints = {
+        **BaseSiteNet._parameter_constraints,  # noqa: SLF001
+        "clamp": ["boolean"],
+        "loss": [StrOptions(set(LOSSES))],
+    }
+
+    def __init__(
+        self,
+        *,
+        embedding_dim=92,
+        site_dim=30,
+        interaction_dim=16,
+        n_heads=3,
+        n_blocks=2,
+        attention_hidden_layers=(225,),
+        pre_pool_layers=(94,),
+        post_pool_layers=(200, 200, 200),
+        activation="mish",
+        normalization="layer",
+        pooling="mean",
+        cutoff=None,
+        clamp=True,
+        dropout=0.0,
+        loss="l1",
+        max_epochs=40,
+        lr=0.0008126,
+        optimizer="adamw",
+        weight_decay=0.0001,
+        batch_size="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        patience=None,
+        gradient_accumulation=1,
+        amp=False,
+        compile=False,  # noqa: A002
+        checkpoint_dir=None,
+        callbacks=None,
+        device="auto",
+        train_oversized=True,
+        warm_start=False,
+        pretrained=None,
+        new_head=False,
+        frozen=(),
+        random_state=None,
+        verbose=0,
+    ) -> None:
+        super().__init__(
+            embedding_dim=embedding_dim,
+            site_dim=site_dim,
+            interaction_dim=interaction_dim,
+            n_heads=n_heads,
+            n_blocks=n_blocks,
+            attention_hidden_layers=attention_hidden_layers,
+            pre_pool_layers=pre_pool_layers,
+            post_pool_layers=post_pool_layers,
+            activation=activation,
+            normalization=normalization,
+            pooling=pooling,
+            cutoff=cutoff,
+            dropout=dropout,
+            max_epochs=max_epochs,
+            lr=lr,
+            optimizer=optimizer,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            patience=patience,
+            gradient_accumulation=gradient_accumulation,
+            amp=amp,
+            compile=compile,
+            checkpoint_dir=checkpoint_dir,
+            callbacks=callbacks,
+            device=device,
+            train_oversized=train_oversized,
+            warm_start=warm_start,
+            pretrained=pretrained,
+            new_head=new_head,
+            frozen=frozen,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.clamp = clamp
+        self.loss = loss
+
     def predict(self, X) -> np.ndarray:
         """Predict, with negative values set to 0 if `clamp`.
 
@@ -182,6 +268,10 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
         raw = self.predict_raw(X)
         return raw.clip(min=0) if self.net_.module_.clamp else raw
 
+    def architecture(self):
+        """Return the arguments of `SiteNet` that are parameters, as a dict."""
+        return super().architecture() | {"clamp": self.clamp}
+
     def _check_target(self, y, n, *, known):  # noqa: ARG002
         y = check_target(y, n)
         if self.clamp and (y < 0).any():
@@ -191,6 +281,15 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
                 "predict: pass clamp=False"
             )
         return y
+
+    def _n_targets(self, y):
+        return None if y.ndim == 1 else y.shape[1]
+
+    def _targets_to_standardize(self, y):
+        return y
+
+    def _criterion(self, network):
+        return WeightedLoss(self.loss, network.target_scale)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,8 +1,19 @@
-"""Which crystals an estimator can take, and which of them it can train on."""
+"""Which crystals an estimator takes, which it trains on and which it holds out, and how many at a time."""
 
 import warnings
 
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit
+
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
+
+AUTO_BATCH_SIZES = (128, 1200)
+"""Smallest and largest batch that "auto" chooses, in primitive sites; the larger is the paper's."""
+
+STEPS_PER_EPOCH = 20
+
+MIN_SPLIT = 20
+"""Fewer training crystals than these are not split."""
 
 
 def check_crystals(X, estimator, *, may_be_empty=False):
@@ -60,3 +71,98 @@ def trainable(X, *, train_oversized=False):
     if not usable.any():
         raise ValueError(f"none of {len(X)} crystals can be trained on: all are masked or exceed max_atoms")
     return usable
+
+
+def split_crystals(n, random, *, share=None, groups=None):
+    """Draw the crystals to train on and those to hold out.
+
+    Parameters
+    ----------
+    n : int
+        Number of crystals.
+    random : RandomState
+        Source of the split. As many numbers are drawn whether crystals are held out or not.
+    share : float, default=None
+        Share to hold out; None for none. Fewer than `MIN_SPLIT` crystals are never split.
+    groups : ndarray of shape (n,), default=None
+        Crystals of one group stay together.
+
+    Returns
+    -------
+    train, held_out : ndarray of int
+        Indices, the second possibly empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> train, held_out = split_crystals(40, np.random.RandomState(0), share=0.1)
+    >>> len(train), held_out.tolist()
+    (36, [10, 20, 22, 25])
+    """
+    if share is None or n < MIN_SPLIT:
+        random.permutation(n)
+        return np.arange(n), np.arange(0)
+    if groups is not None:
+        splitter = GroupShuffleSplit(1, test_size=share, random_state=random)
+        return next(splitter.split(groups, groups=groups))
+    order, n_held_out = random.permutation(n), max(1, round(share * n))
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+
+def resolve_batch_size(batch_size, sizes):
+    """Choose the number of primitive sites in a batch.
+
+    Parameters
+    ----------
+    batch_size : int or "auto"
+        "auto" leaves `STEPS_PER_EPOCH` batches an epoch, within `AUTO_BATCH_SIZES`.
+    sizes : ndarray of int, shape (n,)
+        Primitive sites of the training crystals.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> resolve_batch_size("auto", [10] * 800), resolve_batch_size("auto", [10] * 8), resolve_batch_size(77, [10] * 800)
+    (400, 128, 77)
+    """
+    return int(np.clip(np.sum(sizes) // STEPS_PER_EPOCH, *AUTO_BATCH_SIZES)) if batch_size == "auto" else batch_size
+
+
+def check_validation_data(validation_data, estimator, y, check_target):
+    """Check crystals and targets that were given to be held out.
+
+    Parameters
+    ----------
+    validation_data : tuple (X, y)
+        As given to `fit`.
+    estimator : object
+        Whose input this is.
+    y : ndarray of shape (n,) or (n, k)
+        Training targets.
+    check_target : callable
+        Called as ``check_target(y, n)``; makes targets an array.
+
+    Returns
+    -------
+    X : RaggedCrystals
+        The crystals that are not masked.
+    y : ndarray
+        Their targets.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no pair, or crystals or targets are not of the kind of the training data.
+    """
+    try:
+        X_held_out, y_held_out = validation_data
+    except (TypeError, ValueError) as error:
+        raise ValueError("validation_data must be a pair (X, y)") from error
+    check_crystals(X_held_out, estimator)
+    y_held_out = check_target(y_held_out, len(X_held_out))
+    if y_held_out.shape[1:] != y.shape[1:]:
+        raise ValueError(f"validation_data has targets of shape {y_held_out.shape}, those of y are {y.shape}")
+    return X_held_out[X_held_out.valid], y_held_out[X_held_out.valid]

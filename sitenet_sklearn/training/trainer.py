@@ -2,18 +2,16 @@
 
 import contextlib
 import math
-from functools import partial
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
-from skorch.helper import predefined_split
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from sitenet_sklearn.network.batch import SiteBudgetSampler
 
+from .callbacks import StepScheduler, make_callbacks
 from .data_parallel import ShareSampler, is_distributed, sum_over_processes
+from .interrupts import watched_ctrl_c
 from .memory import in_parts
 
 OPTIMIZERS = {
@@ -25,9 +23,6 @@ OPTIMIZERS = {
 }
 """Optimizers by name; settings of AdamW are those of the published models."""
 
-MAX_GRADIENT_NORM = 1.0
-WARM_UP = 0.1
-
 
 class SiteNetTrainer(NeuralNet):
     """skorch's loop with batches bounded by primitive sites, shared by all processes of torch.distributed.
@@ -38,8 +33,6 @@ class SiteNetTrainer(NeuralNet):
         Whether to compute in bfloat16 where that is precise enough.
     gradient_accumulation : int, default=1
         Number of batches to every step of the optimizer.
-    checkpoint : TrainingCheckpoint, default=None
-        Where to go on from; it is among the callbacks as well.
     **kwargs
         Those of `skorch.NeuralNet`.
 
@@ -49,20 +42,62 @@ class SiteNetTrainer(NeuralNet):
         Source of the order of crystals.
     n_added_ : int
         Number of batches in the gradients since the last step of the optimizer.
-    interrupted_ : bool
-        Whether Ctrl-C ended training, which skorch does not tell apart from a callback that stops it.
+    n_restored_ : int
+        Number of epochs that came from a checkpoint.
     """
 
-    def __init__(self, *args, amp=False, gradient_accumulation=1, checkpoint=None, **kwargs):
+    held_out_ = checkpoint_ = None  # while `train` runs, what it was given
+
+    def __init__(self, *args, amp=False, gradient_accumulation=1, **kwargs):
         super().__init__(*args, **kwargs)
-        self.checkpoint = checkpoint
         self.amp = amp
         self.gradient_accumulation = gradient_accumulation
 
     def initialize(self):
-        """Initialise skorch; nothing has stopped training yet."""
-        self.interrupted_, self.stopped_by_callback_, self.n_added_ = False, False, 0
+        """Initialise skorch."""
+        self.n_added_, self.n_restored_ = 0, 0
         return super().initialize()
+
+    def train(self, data, *, held_out=None, checkpoint=None):
+        """Train from the beginning, or from where a checkpoint left off.
+
+        Parameters
+        ----------
+        data : CrystalDataset
+            Crystals to train on.
+        held_out : CrystalDataset, default=None
+            Crystals whose loss is recorded after every epoch.
+        checkpoint : TrainingCheckpoint, default=None
+            Where to save every epoch and to go on from. It is removed at the end, and kept if there is none.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After Ctrl-C, whoever caught it first.
+        """
+        self.held_out_, self.checkpoint_ = held_out, checkpoint
+        try:
+            self._run(self.fit, data)
+        finally:
+            del self.held_out_, self.checkpoint_
+        if checkpoint is not None:
+            checkpoint.remove()
+
+    def train_more(self, data):
+        """Train for `max_epochs` more, with the optimizer as it is; errors as in `train`."""
+        self._run(self.partial_fit, data)
+
+    def _run(self, fit, data):
+        """Call a method of skorch, which ends without a word when training is stopped, and tell who stopped it."""
+        self.interrupted_ = self.stopped_by_callback_ = False
+        with watched_ctrl_c() as ctrl_c:
+            fit(data, None)
+        if ctrl_c.pressed or self.interrupted_:
+            raise KeyboardInterrupt(f"training was interrupted after {len(self.history)} epochs")
+
+    def get_split_datasets(self, X, y=None, **fit_params):  # noqa: ARG002
+        """Hold out what `train` was given."""
+        return X, self.held_out_
 
     def get_iterator(self, dataset, training=False):
         """Load whole batches from a `CrystalDataset`, in a new random order each epoch for training."""
@@ -166,20 +201,21 @@ class SiteNetTrainer(NeuralNet):
         return {"loss": total[0] / total[1].clamp(min=1e-30), "y_pred": y_pred}
 
     def notify(self, method_name, **kwargs):
-        """Call the callbacks and remember whether one of them stops training."""
+        """Call the callbacks and remember whether one of them stops training; save what all of them have seen."""
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt:
             self.stopped_by_callback_ = True
             raise
+        if method_name == "on_epoch_end" and self.checkpoint_ is not None:
+            self.checkpoint_.save(self)
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Train, from the checkpoint if there is one, and remember whether the user interrupts it."""
+        """Train, from the checkpoint if there is one."""
         self.order_ = torch.Generator().manual_seed(torch.initial_seed())
-        epochs = self.max_epochs if epochs is None else epochs
-        if self.checkpoint is not None and (order := self.checkpoint.restore(self)) is not None:
-            self.order_.set_state(order)
-            epochs -= len(self.history)
+        if self.checkpoint_ is not None and self.checkpoint_.restore(self):
+            self.n_restored_ = len(self.history)
+        epochs = (self.max_epochs if epochs is None else epochs) - self.n_restored_
         try:
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
         except KeyboardInterrupt:
@@ -189,124 +225,84 @@ class SiteNetTrainer(NeuralNet):
             self.order_ = None
 
 
-class StepScheduler(LRScheduler):
-    """Learning rate schedule that advances with every step of the optimizer."""
-
-    def on_batch_end(self, net, training, **kwargs):
-        """Wait: gradients may still accumulate."""
-
-    def advance(self, net):
-        """Go to the learning rate of the next step."""
-        super().on_batch_end(net, training=True)
-
-
-class EpochProgress(Callback):
-    """Progress bar over epochs, with the losses of the last one."""
-
-    def on_train_begin(self, net, **kwargs):  # noqa: ARG002
-        """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs, desc="train", unit="epoch")
-
-    def on_epoch_begin(self, net, **kwargs):  # noqa: ARG002
-        """Go on where a checkpoint left off."""
-        done = len(net.history) - 1
-        if net.checkpoint is not None and self.bar_.n < done:
-            self.bar_.n = self.bar_.initial = done
-
-    def on_epoch_end(self, net, **kwargs):  # noqa: ARG002
-        """Advance the bar."""
-        losses = {
-            name: f"{net.history[-1, name]:.4f}" for name in ("train_loss", "valid_loss") if name in net.history[-1]
-        }
-        self.bar_.set_postfix(losses, refresh=False)
-        self.bar_.update()
-
-    def on_train_end(self, net, **kwargs):  # noqa: ARG002
-        """Close the bar."""
-        self.bar_.close()
-        del self.bar_
-
-
-def make_trainer(network, estimator, *, batch_size, sizes, validation, device, checkpoint=None):
-    """Set up training of a network as an estimator's parameters say.
+def make_trainer(
+    network,
+    criterion,
+    *,
+    device,
+    batch_size,
+    lr,
+    optimizer,
+    weight_decay,
+    max_epochs=1,
+    sizes=None,
+    patience=None,
+    gradient_accumulation=1,
+    amp=False,
+    callbacks=(),
+    verbose=0,
+):
+    """Set up the training of a network.
 
     Parameters
     ----------
     network : SiteNet
         Network to train.
-    estimator : SiteNetRegressor
-        Whose `lr`, `optimizer`, `weight_decay`, `max_epochs`, `patience`, `callbacks` and `verbose` count.
-    batch_size : int
-        Largest number of primitive sites in a batch.
-    sizes : ndarray of int, shape (n,), or None
-        Primitive sites of the training crystals; None for a trainer of single epochs at a constant learning rate.
-    validation : CrystalDataset or None
-        Held-out crystals; with `early_stopping` the weights of the epoch that predicts them best are restored.
+    criterion : Module
+        Loss, as in `sitenet_sklearn.training.losses`.
     device : torch.device
         Where to train.
-    checkpoint : TrainingCheckpoint, default=None
-        Where to save every epoch and to go on from.
+    batch_size : int
+        Largest number of primitive sites in a batch.
+    lr : float
+        Highest learning rate.
+    optimizer : str
+        A key of `OPTIMIZERS`.
+    weight_decay : float
+        Weight decay of the optimizer.
+    max_epochs : int, default=1
+        Passes over the training crystals.
+    sizes : ndarray of int, shape (n,), default=None
+        Primitive sites of the training crystals, which tell how many steps there will be; None keeps the learning rate
+        constant.
+    patience : int, default=None
+        Epochs without improvement on held-out crystals that end training; None for no early stopping.
+    gradient_accumulation : int, default=1
+        Number of batches to every step of the optimizer.
+    amp : bool, default=False
+        Whether to compute in bfloat16 where that is precise enough.
+    callbacks : sequence of skorch callbacks, default=()
+        Additional ones, each alone or as a pair (name, callback).
+    verbose : int, default=0
+        Whether to show progress.
 
     Returns
     -------
     SiteNetTrainer
-        Ready to `fit` a `CrystalDataset`.
+        Ready to `train` on a `CrystalDataset`.
     """
-    optimizer, settings = OPTIMIZERS[estimator.optimizer]
+    kind, settings = OPTIMIZERS[optimizer]
     n_steps = None
     if sizes is not None:
         n_batches = len(list(SiteBudgetSampler(sizes, batch_size)))
-        n_steps = math.ceil(n_batches / estimator.gradient_accumulation) * estimator.max_epochs
-    callbacks = _callbacks(estimator, n_steps, validation is not None and estimator.early_stopping)
-    if checkpoint is not None:
-        callbacks.append(("checkpoint", checkpoint))  # last, when all others have seen the epoch
+        n_steps = math.ceil(n_batches / gradient_accumulation) * max_epochs
     return SiteNetTrainer(
         network,
-        checkpoint=checkpoint,
-        criterion=estimator._criterion(network),  # noqa: SLF001
-        optimizer=optimizer,
-        lr=estimator.lr,
-        max_epochs=1 if sizes is None else estimator.max_epochs,
+        criterion=criterion,
+        optimizer=kind,
+        lr=lr,
+        max_epochs=max_epochs,
         batch_size=batch_size,
-        train_split=None if validation is None else predefined_split(validation),
-        callbacks=callbacks,
+        train_split=None,
+        callbacks=make_callbacks(n_steps=n_steps, patience=patience, callbacks=callbacks, verbose=verbose),
         device=str(device),
-        amp=estimator.amp,
-        gradient_accumulation=estimator.gradient_accumulation,
+        amp=amp,
+        gradient_accumulation=gradient_accumulation,
         verbose=0,
         callbacks__print_log=None,
-        optimizer__weight_decay=estimator.weight_decay,
+        optimizer__weight_decay=weight_decay,
         **{f"optimizer__{name}": value for name, value in settings.items()},
     )
-
-
-def learning_rate_share(step, n_steps):
-    """Share of the highest learning rate at a step: a linear rise, then a cosine fall to 0.
-
-    Examples
-    --------
-    >>> [round(learning_rate_share(step, 100), 2) for step in (0, 5, 10, 55, 100, 101)]
-    [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
-    """
-    progress = min(step / n_steps, 1.0)
-    if progress < WARM_UP:
-        return progress / WARM_UP
-    return 0.5 + 0.5 * math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))
-
-
-def _callbacks(estimator, n_steps, validated):
-    callbacks = [("grad_clip", GradientNormClipping(MAX_GRADIENT_NORM))]
-    if n_steps is not None:
-        share = partial(learning_rate_share, n_steps=n_steps)
-        schedule = StepScheduler(torch.optim.lr_scheduler.LambdaLR, step_every="batch", lr_lambda=share)
-        callbacks.append(("lr_scheduler", schedule))
-    if estimator.verbose:
-        callbacks.append(("progress", EpochProgress()))
-    callbacks += [c if isinstance(c, tuple) else (type(c).__name__, c) for c in estimator.callbacks or ()]
-    if validated:
-        patience = estimator.patience or estimator.max_epochs
-        callbacks.append(("early_stopping", EarlyStopping(patience=patience, load_best=True, sink=_silent)))
-    return callbacks
 
 
 @contextlib.contextmanager
@@ -336,7 +332,3 @@ def resolve_device(device):
 
 def _as_it_is(batch):
     return batch
-
-
-def _silent(*args, **kwargs):
-    pass

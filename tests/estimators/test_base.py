@@ -10,6 +10,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import cross_validate
 
 from sitenet_sklearn import SiteNetRegressor
+from sitenet_sklearn.estimators.selection import split_crystals
 
 QUICK = {"max_epochs": 2, "random_state": 0, "site_dim": 8, "attention_hidden_layers": (16,)}
 
@@ -60,7 +61,7 @@ def test_several_targets_are_learned_together_with_gaps(featurized, band_gaps):
 def test_a_target_unknown_for_all_training_crystals_is_refused(featurized, band_gaps):
     model = SiteNetRegressor(**QUICK, early_stopping=True)
     targets = np.column_stack([band_gaps, np.full(40, np.nan)])
-    held_out = model._split(40, np.random.RandomState(0))[1]
+    held_out = split_crystals(40, np.random.RandomState(0), share=0.1)[1]
     targets[held_out, 1] = 1.0  # known, but not where the network learns
     with pytest.raises(
         ValueError, match=r"target 1 of y is unknown \(NaN\) for all crystals to train on: leave it out"
@@ -83,14 +84,6 @@ def test_validation_data_are_held_out_instead_of_a_random_share(featurized, band
         model.fit(featurized, band_gaps, validation_data=featurized)
     with pytest.raises(ValueError, match=r"targets of shape \(40, 2\), those of y are \(40,\)"):
         model.fit(featurized, band_gaps, validation_data=(featurized, np.ones((40, 2))))
-
-
-def test_groups_are_held_out_whole():
-    groups = np.repeat(np.arange(10), 4)
-    model = SiteNetRegressor(early_stopping=True, validation_fraction=0.3)
-    train, held_out = model._split(40, np.random.RandomState(0), groups)
-    assert set(groups[train]).isdisjoint(groups[held_out])
-    assert len(held_out) == 12
 
 
 def test_groups_of_another_length_are_refused(featurized, band_gaps):
@@ -145,7 +138,7 @@ def test_a_pickle_of_other_versions_is_loaded_with_a_warning(featurized, band_ga
     fitted = SiteNetRegressor(**QUICK).fit(featurized, band_gaps)
     content = pickle.dumps(fitted)
     np.testing.assert_array_equal(pickle.loads(content).predict(featurized), fitted.predict(featurized))
-    monkeypatch.setattr("sitenet_sklearn.estimators.base.version", lambda name: f"99.0 of {name}")
+    monkeypatch.setattr("sitenet_sklearn._versions.version", lambda name: f"99.0 of {name}")
     with pytest.warns(UserWarning, match=r"this SiteNetRegressor was pickled with .* and is loaded with 99.0 of"):
         pickle.loads(content)
     assert "_versions" not in vars(clone(fitted))

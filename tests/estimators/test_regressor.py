@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.estimators.selection import split_crystals
 
 QUICK = {"max_epochs": 2, "random_state": 0, "site_dim": 8, "attention_hidden_layers": (16,)}
 
@@ -78,7 +79,7 @@ def test_best_epoch_is_restored(featurized, band_gaps):
     model = SiteNetRegressor(max_epochs=8, lr=0.02, random_state=0, batch_size=60, early_stopping=True)
     model.fit(featurized, band_gaps)
     losses = model.history_[:, "valid_loss"]
-    held_out = model._split(40, np.random.RandomState(0))[1]
+    held_out = split_crystals(40, np.random.RandomState(0), share=0.1)[1]
     error = np.abs(model.predict(featurized[held_out]) - band_gaps[held_out]).mean()
     assert error == pytest.approx(min(losses), abs=1e-5)
 
@@ -92,14 +93,6 @@ def test_patience_ends_training(featurized, band_gaps):
 def test_few_crystals_are_not_split(featurized, band_gaps):
     model = SiteNetRegressor(**QUICK, early_stopping=True).fit(featurized[:8], band_gaps[:8])
     assert "valid_loss" not in model.history_[-1]
-
-
-def test_batch_size_follows_the_data():
-    model = SiteNetRegressor()
-    assert model._resolve_batch_size(np.full(100, 10)) == 128
-    assert model._resolve_batch_size(np.full(800, 10)) == 400
-    assert model._resolve_batch_size(np.full(10**5, 30)) == 1200
-    assert SiteNetRegressor(batch_size=77)._resolve_batch_size(np.full(100, 10)) == 77
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.estimators.selection import check_crystals, trainable
+from sitenet_sklearn.estimators.selection import (
+    check_crystals,
+    check_validation_data,
+    resolve_batch_size,
+    split_crystals,
+    trainable,
+)
 
 
 def test_other_input_names_the_featurizer(featurized):
@@ -22,3 +28,60 @@ def test_what_is_left_out_is_counted(structures):
     with pytest.warns(UserWarning, match=f"{X.oversized.sum()} crystals whose primitive cell exceeds max_atoms=6"):
         np.testing.assert_array_equal(trainable(X), ~X.oversized)
     assert trainable(X, train_oversized=True).all()
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.5])
+def test_a_split_is_random_complete_and_of_the_share_asked_for(share):
+    train, held_out = split_crystals(200, np.random.RandomState(1), share=share)
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, held_out])), np.arange(200))
+    assert len(held_out) == round(200 * share)
+    assert not np.array_equal(held_out, split_crystals(200, np.random.RandomState(2), share=share)[1])
+
+
+def test_nothing_is_held_out_unless_asked_for_or_of_few_crystals():
+    for n, share in ((200, None), (19, 0.5)):
+        train, held_out = split_crystals(n, np.random.RandomState(1), share=share)
+        assert (len(train), len(held_out)) == (n, 0)
+
+
+def test_the_numbers_that_follow_a_split_are_the_same_without_one():
+    found = []
+    for share in (None, 0.1):
+        random = np.random.RandomState(3)
+        split_crystals(50, random, share=share)
+        found.append(random.randint(10**9))
+    assert found[0] == found[1]
+
+
+def test_groups_are_held_out_whole():
+    groups = np.repeat(np.arange(10), 4)
+    train, held_out = split_crystals(40, np.random.RandomState(0), share=0.3, groups=groups)
+    assert set(groups[train]).isdisjoint(groups[held_out])
+    assert len(held_out) == 12
+
+
+def test_batch_size_follows_the_data():
+    assert resolve_batch_size("auto", np.full(100, 10)) == 128
+    assert resolve_batch_size("auto", np.full(800, 10)) == 400
+    assert resolve_batch_size("auto", np.full(10**5, 30)) == 1200
+    assert resolve_batch_size(77, np.full(100, 10)) == 77
+
+
+def test_validation_data_are_checked(structures, featurized):
+    y = np.arange(40.0)
+
+    def check_target(values, n):
+        assert len(values) == n
+        return np.asarray(values, float)
+
+    masked = SupercellFeaturizer(max_atoms=20, on_error="mask")
+    with pytest.warns(UserWarning, match="masked"):
+        X = masked.transform([*structures[:3], {}])
+    kept, targets = check_validation_data((X, y[:4]), object(), y, check_target)
+    assert (len(kept), targets.tolist()) == (3, [0, 1, 2])
+    with pytest.raises(ValueError, match=r"validation_data must be a pair \(X, y\)"):
+        check_validation_data(featurized, object(), y, check_target)
+    with pytest.raises(TypeError, match="object expects RaggedCrystals, got list"):
+        check_validation_data(([1], [2]), object(), y, check_target)
+    with pytest.raises(ValueError, match=r"targets of shape \(40, 2\), those of y are \(40,\)"):
+        check_validation_data((featurized, np.ones((40, 2))), object(), y, check_target)

@@ -7,15 +7,7 @@ from sitenet_sklearn import SiteNetRegressor
 from sitenet_sklearn.network.batch import collate
 from sitenet_sklearn.network.sitenet import SiteNet
 from sitenet_sklearn.training.losses import WeightedLoss
-from sitenet_sklearn.training.trainer import SiteNetTrainer, learning_rate_share, resolve_device, seeded
-
-
-def test_learning_rate_rises_then_falls():
-    shares = [learning_rate_share(step, 200) for step in range(201)]
-    assert shares[0] == 0
-    assert shares[-1] == pytest.approx(0)
-    assert np.argmax(shares) == 20
-    assert max(shares) == 1
+from sitenet_sklearn.training.trainer import SiteNetTrainer, resolve_device, seeded
 
 
 def test_seeding_leaves_the_random_state_as_found():
@@ -72,16 +64,6 @@ def test_ctrl_c_is_not_swallowed(featurized, band_gaps, monkeypatch):
     monkeypatch.setattr(SiteNet, "forward", Interrupt.forward)
     with pytest.raises(KeyboardInterrupt, match="training was interrupted after 1 epochs"):
         SiteNetRegressor(max_epochs=5, random_state=0).fit(featurized, band_gaps)
-
-
-def test_progress_is_shown_only_when_asked(featurized, band_gaps, capsys):
-    SiteNetRegressor(max_epochs=1, random_state=0).fit(featurized[:20], band_gaps[:20])
-    assert capsys.readouterr() == ("", "")
-    model = SiteNetRegressor(max_epochs=1, random_state=0, early_stopping=True, verbose=1)
-    model.fit(featurized[:20], band_gaps[:20])
-    shown = capsys.readouterr().err
-    assert "train_loss=" in shown
-    assert "valid_loss=" in shown
 
 
 class GradientsOfSteps(Callback):

@@ -1,0 +1,135 @@
+"""Ctrl-C is never taken for the end of training, wherever it arrives."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from skorch.callbacks import Callback
+
+from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor
+from sitenet_sklearn.training.interrupts import watched_ctrl_c
+
+QUICK = {"max_epochs": 6, "random_state": 0, "site_dim": 6, "attention_hidden_layers": (8,), "batch_size": 60}
+
+
+class CtrlCIn(Callback):
+    """Sends the signal of Ctrl-C from one of its methods, in the third epoch or at the first call."""
+
+    def __init__(self, method):
+        self.method, self.sent = method, False
+        setattr(self, method, self.send)
+
+    def send(self, net, *args, **kwargs):  # noqa: ARG002
+        if not self.sent and (len(net.history) == 3 or self.method.startswith("on_train")):
+            self.sent = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+METHODS = ["train_begin", "epoch_begin", "batch_begin", "grad_computed", "batch_end", "epoch_end", "train_end"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}])
+def test_a_signal_from_any_callback_is_an_interruption(featurized, band_gaps, tmp_path, method, options):
+    sender = CtrlCIn(f"on_{method}")
+    model = SiteNetRegressor(**QUICK | options, checkpoint_dir=tmp_path, callbacks=[sender])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(featurized, band_gaps)
+    assert sender.sent
+    assert len(list(tmp_path.glob("*.ckpt"))) == (method != "train_begin")
+    model.set_params(callbacks=None).fit(featurized, band_gaps)
+    whole = SiteNetRegressor(**QUICK | options).fit(featurized, band_gaps)
+    np.testing.assert_array_equal(model.predict(featurized), whole.predict(featurized))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_partial_fit_is_interrupted_too(featurized, band_gaps, method):
+    model = SiteNetClassifier(**QUICK).partial_fit(featurized, band_gaps > 2).partial_fit(featurized, band_gaps > 2)
+    model.set_params(callbacks=[CtrlCIn(f"on_{method}")])
+    model.net_.callbacks_.append(("sender", model.callbacks[0]))
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(featurized, band_gaps > 2)
+
+
+class StopsItself(Callback):
+    """Ends training as skorch's callbacks do, without a signal."""
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: ARG002
+        if len(net.history) == 2:
+            raise KeyboardInterrupt
+
+
+def test_a_callback_that_stops_training_is_no_interruption(featurized, band_gaps, tmp_path):
+    model = SiteNetRegressor(**QUICK, checkpoint_dir=tmp_path, callbacks=[StopsItself()]).fit(featurized, band_gaps)
+    assert len(model.history_) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def interrupt_at_random(model, X, y, rng, longest):
+    """Train with a signal at a random moment, and tell whether training was interrupted, and the signal sent."""
+    sent = []
+
+    def press(number, frame):
+        sent.append(number)
+        return signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, press)
+    timer = threading.Timer(rng.uniform(0, longest), os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        model.fit(X, y)
+        interrupted = False
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        timer.cancel()
+        timer.join()
+        with contextlib.suppress(KeyboardInterrupt):
+            time.sleep(0.001)
+        signal.signal(signal.SIGINT, before)
+    return interrupted, bool(sent)
+
+
+@pytest.mark.parametrize("times", [25, pytest.param(500, marks=pytest.mark.slow)])
+def test_ctrl_c_at_random_moments_never_passes_for_success(featurized, band_gaps, tmp_path, rng, times):
+    X, y = featurized[:20], band_gaps[:20]
+    options = QUICK | {"max_epochs": 4, "early_stopping": True, "checkpoint_dir": tmp_path}
+    whole = SiteNetRegressor(**options).fit(X, y)
+    begin = time.perf_counter()
+    SiteNetRegressor(**options).fit(X, y)
+    longest = 1.2 * (time.perf_counter() - begin)
+    interruptions = 0
+    for _ in range(times):
+        model = SiteNetRegressor(**options)
+        interrupted, sent = interrupt_at_random(model, X, y, rng, longest)
+        interruptions += interrupted
+        if not interrupted:  # the signal came after the end, or not at all
+            assert len(model.history_) == 4
+            np.testing.assert_array_equal(model.predict(X), whole.predict(X))
+            assert not list(tmp_path.iterdir())
+        else:
+            assert sent
+    assert interruptions > times / 4
+
+
+def test_ctrl_c_is_left_to_whom_it_belonged():
+    before = signal.getsignal(signal.SIGINT)
+    with watched_ctrl_c() as found:
+        assert not found.pressed
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert found.pressed
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_training_in_a_thread_watches_no_signals(featurized, band_gaps):
+    model = SiteNetRegressor(**QUICK | {"max_epochs": 1})
+    thread = threading.Thread(target=model.fit, args=(featurized, band_gaps))
+    thread.start()
+    thread.join()
+    assert len(model.history_) == 1

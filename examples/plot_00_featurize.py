@@ -58,5 +58,5 @@ ax.legend()
 # %%
 # What cannot be featurized is listed with the reason. By default ``transform`` raises an error that says the same.
 alloy = Structure(Lattice.cubic(2.9), [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]])
-kept, _, report = filter_structures([conventional, alloy])
-len(kept), str(report[0])
+kept, _, failures = filter_structures([conventional, alloy])
+len(kept), str(failures[0])

@@ -18,7 +18,7 @@ from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, filter_struct
 from sitenet_sklearn.datasets import load_dielectric
 
 structures, band_gap = load_dielectric(return_X_y=True)
-structures, band_gap, report = filter_structures(structures[:150], band_gap[:150])
+structures, band_gap, failures = filter_structures(structures[:150], band_gap[:150])
 model = SiteNetRegressor(max_epochs=6, random_state=0)
 options = {"scoring": "neg_mean_absolute_error", "error_score": "raise"}
 folds = KFold(3, shuffle=True, random_state=0)

@@ -1,21 +1,25 @@
 """Site-Net for scikit-learn: properties of crystals by global self-attention over real-space supercells."""
 
 from .crystals.ragged import RaggedCrystals
+from .estimators.chunks import predict_in_chunks
 from .estimators.classifier import SiteNetClassifier
+from .estimators.disorder import DisorderedRegressor
 from .estimators.ensemble import SiteNetEnsemble
 from .estimators.persistence import load_model, save_model
 from .estimators.reference import load_reference_checkpoint
 from .estimators.regressor import SiteNetRegressor
 from .featurization.featurizer import SupercellFeaturizer
 from .featurization.filtering import filter_structures
-from .featurization.streaming import predict_in_chunks
+from .featurization.streaming import featurize_to_store
 
 __all__ = [
+    "DisorderedRegressor",
     "RaggedCrystals",
     "SiteNetClassifier",
     "SiteNetEnsemble",
     "SiteNetRegressor",
     "SupercellFeaturizer",
+    "featurize_to_store",
     "filter_structures",
     "load_model",
     "load_reference_checkpoint",

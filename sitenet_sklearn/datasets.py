@@ -13,6 +13,8 @@ from sklearn.utils import Bunch
 
 from .crystals.structures import structure_from_dict
 
+__all__ = ["fetch_matbench", "load_dielectric", "load_formation_energy", "matbench_folds"]
+
 MATBENCH_SEED = 18012019
 """Random state of the official five folds."""
 

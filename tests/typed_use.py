@@ -61,7 +61,7 @@ def train(X: RaggedCrystals, y: np.ndarray, folder: Path) -> np.ndarray:
 
 def sort_out(structures: list[Structure]) -> list[Failure]:
     """Find what cannot be featurized."""
-    kept, y, report = filter_structures(structures, np.zeros(len(structures)))
+    kept, y, failures = filter_structures(structures, np.zeros(len(structures)))
     try:
         SupercellFeaturizer().transform(kept)
     except FeaturizationError as error:
@@ -70,7 +70,7 @@ def sort_out(structures: list[Structure]) -> list[Failure]:
         return []
     model = DisorderedRegressor(SiteNetRegressor(), n_approximants=2)
     assert model.fit(kept, y).predict(kept) is not None
-    return report
+    return failures
 
 
 bundle = load_dielectric()

@@ -1,1 +1,39 @@
-"""To be described."""
+"""Analysis: what a fitted model attends to, how sure it is, and how complicated a crystal is.
+
+`attention` has histograms, ranges, tables and the long-range coefficient; `complexity` the information in a crystal
+structure; `cutoff` the comparison of attention with and without a cut-off; `intervals` conformal intervals; `summary`
+what a model is.
+"""
+
+from .attention import (
+    AttentionHistogram,
+    attention_by_elements,
+    attention_histogram,
+    attention_range,
+    long_range_coefficients,
+    neighbor_table,
+    strongest_neighbors,
+    summarize_attention,
+)
+from .complexity import Complexity, complexity
+from .cutoff import compare_cutoff
+from .intervals import Intervals, predict_intervals
+from .summary import changed_parameters, describe_model
+
+__all__ = [
+    "AttentionHistogram",
+    "Complexity",
+    "Intervals",
+    "attention_by_elements",
+    "attention_histogram",
+    "attention_range",
+    "changed_parameters",
+    "compare_cutoff",
+    "complexity",
+    "describe_model",
+    "long_range_coefficients",
+    "neighbor_table",
+    "predict_intervals",
+    "strongest_neighbors",
+    "summarize_attention",
+]

@@ -13,10 +13,11 @@ from sitenet_sklearn._versions import versions
 from sitenet_sklearn.analysis.attention import strongest_neighbors, summarize_attention
 from sitenet_sklearn.analysis.summary import describe_model, devices, site_nets_of
 from sitenet_sklearn.displays.report import write_report
+from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.metrics import classification_metrics, regression_metrics
 from sitenet_sklearn.network.weights_file import read_model
 from sitenet_sklearn.tables.labelled import match_classes, read_labelled
-from sitenet_sklearn.tables.predictions import featurize_table, prediction_columns, split_featurizer
+from sitenet_sklearn.tables.predictions import featurize_table, prediction_columns
 from sitenet_sklearn.tables.reading import CrystalTable, read_tables
 
 from .options import (
@@ -58,23 +59,23 @@ def evaluate(
     """
     check_output(report)
     fitted = load_pipeline(model)
-    featurizer, network = split_featurizer(fitted)
+    featurizer, estimator = split_featurizer(fitted)
     if featurizer is not None:
         featurizer.set_params(n_jobs=jobs, verbose=0, on_error="raise")
     crystals = read_labelled(
         data,
         target or (),
-        classify=is_classifier(network),
+        classify=is_classifier(estimator),
         on_error=on_error,
         featurizer=featurizer,
         structure_column=structure_column,
     )
     say_left_out(crystals.left_out)
-    y_true = match_classes(crystals.y, network.classes_) if is_classifier(network) else crystals.y
-    check_number_of_targets(network, crystals.names)
+    y_true = match_classes(crystals.y, estimator.classes_) if is_classifier(estimator) else crystals.y
+    check_number_of_targets(estimator, crystals.names)
     X = crystals.structures if featurizer is None else featurizer.transform(crystals.structures)
-    predictions = prediction_columns(network, X)
-    metrics = metrics_table(network, y_true, predictions, crystals.names)
+    predictions = prediction_columns(estimator, X)
+    metrics = metrics_table(estimator, y_true, predictions, crystals.names)
     if report is not None:
         names = [quantity] if quantity and len(crystals.names) == 1 else crystals.names
         names = [name.replace("_", " ") for name in names]
@@ -115,7 +116,7 @@ def explain(
     Example: sitenet explain gap.safetensors my.cif --summary ranges
     """
     check_output(output)
-    featurizer, network = attention_parts(load_pipeline(model), model)
+    featurizer, estimator = attention_parts(load_pipeline(model), model)
     chunks = read_tables(data, structure_column=structure_column, chunk_size=CHUNK)
     if summary != "neighbors":
         chunks = [join_tables(list(chunks))]
@@ -130,7 +131,7 @@ def explain(
             if not len(rows):
                 continue
             found = X[rows], [chunk.ids[k] for k in rows], [formulas[k] for k in rows]
-            for table in attention_tables(network, found, summary, top):
+            for table in attention_tables(estimator, found, summary, top):
                 write_table(table, stream, as_json=as_json, header=header)
                 header = False
         if header:
@@ -167,11 +168,11 @@ def describe_file(path):
     return described | describe_model(fitted)
 
 
-def metrics_table(network, y_true, predictions, names):
+def metrics_table(estimator, y_true, predictions, names):
     """Metrics of every target as a data frame with a row for each."""
-    if is_classifier(network):
+    if is_classifier(estimator):
         shares = predictions[[name for name in predictions if name.startswith("probability_")]].to_numpy(float)
-        return pd.DataFrame([{"target": names[0]} | classification_metrics(y_true, shares, network.classes_)])
+        return pd.DataFrame([{"target": names[0]} | classification_metrics(y_true, shares, estimator.classes_)])
     rows = []
     for k, name in enumerate(names):
         column, true = (f"prediction_{k + 1}", y_true[:, k]) if len(names) > 1 else ("prediction", y_true)
@@ -179,10 +180,10 @@ def metrics_table(network, y_true, predictions, names):
     return pd.DataFrame(rows)
 
 
-def check_number_of_targets(network, names):
+def check_number_of_targets(estimator, names):
     """Raise a ValueError unless a regressor has as many targets as there are columns."""
-    members = site_nets_of(network)
-    if is_classifier(network) or not members:
+    members = site_nets_of(estimator)
+    if is_classifier(estimator) or not members:
         return
     expected = members[0].net_.module_.config["n_targets"] or 1
     if expected != len(names):
@@ -190,24 +191,24 @@ def check_number_of_targets(network, names):
 
 
 def attention_parts(fitted, path):
-    """Take a model apart into featurizer and network, or say why it has no attention to show."""
-    featurizer, network = split_featurizer(fitted)
-    if not hasattr(network, "attention"):
-        kind = type(network).__name__
+    """Take a model apart into featurizer and estimator, or say why it has no attention to show."""
+    featurizer, estimator = split_featurizer(fitted)
+    if not hasattr(estimator, "attention"):
+        kind = type(estimator).__name__
         remedy = (
             "explain a single member" if "Ensemble" in kind else "a SiteNetRegressor or SiteNetClassifier is expected"
         )
         raise ValueError(f"{path} holds a {kind}, which has no attention of its own: {remedy}")
     if featurizer is None:
-        raise ValueError(f"{path} holds no SupercellFeaturizer: save a pipeline of featurizer and network")
-    return featurizer, network
+        raise ValueError(f"{path} holds no SupercellFeaturizer: save a pipeline of featurizer and estimator")
+    return featurizer, estimator
 
 
-def attention_tables(network, found, summary, top):
+def attention_tables(estimator, found, summary, top):
     """Make the tables that `explain` writes: one for every crystal, or a summary of all."""
     if summary == "neighbors":
-        return strongest_neighbors(network, *found, top=top)
-    return [summarize_attention(network, *found, summary)]
+        return strongest_neighbors(estimator, *found, top=top)
+    return [summarize_attention(estimator, *found, summary)]
 
 
 def join_tables(tables):

@@ -49,7 +49,7 @@ def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settin
     ValueError, TypeError
         If a parameter is unknown or wrong, or the device is not there.
     """
-    network = (SiteNetClassifier if classify else SiteNetRegressor)(device=device, verbose=int(not quiet), **settings)
+    site_net = (SiteNetClassifier if classify else SiteNetRegressor)(device=device, verbose=int(not quiet), **settings)
     featurizer = SupercellFeaturizer(
         max_atoms=max_atoms,
         site_features="all",
@@ -57,15 +57,15 @@ def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settin
         n_jobs=jobs,
         verbose=int(not quiet),
     )
-    pipeline = Pipeline([("featurizer", featurizer), ("sitenet", network)]).set_params(**parameters)
+    pipeline = Pipeline([("featurizer", featurizer), ("sitenet", site_net)]).set_params(**parameters)
     for step in pipeline:
         validate_parameters(step)
     resolve_device(pipeline[-1].device)
     return pipeline
 
 
-def check_targets(y, ids, network):
-    """Raise a ValueError for targets that the network would refuse, before crystals are featurized.
+def check_targets(y, ids, estimator):
+    """Raise a ValueError for targets that the estimator would refuse, before crystals are featurized.
 
     Parameters
     ----------
@@ -73,15 +73,15 @@ def check_targets(y, ids, network):
         Numbers or classes.
     ids : sequence of str, length n
         Of the crystals.
-    network : SiteNetRegressor or SiteNetClassifier
+    estimator : SiteNetRegressor or SiteNetClassifier
         To be trained.
     """
-    if isinstance(network, SiteNetClassifier):
+    if isinstance(estimator, SiteNetClassifier):
         if len(np.unique(y)) < 2:
             raise ValueError(f"at least two classes are expected, all {len(y)} crystals have {str(y[0])!r}")
         return
     lowest = np.nanmin(y.reshape(len(y), -1), axis=1)
-    if network.clamp and lowest.min() < 0:
+    if estimator.clamp and lowest.min() < 0:
         k = int(lowest.argmin())
         raise ValueError(
             f"the target of {ids[k]} is {lowest[k]:.4g}, but negative values cannot be predicted: if they are meant, "

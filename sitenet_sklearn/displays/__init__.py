@@ -1,1 +1,23 @@
-"""To be described."""
+"""Displays: pictures of predictions and of attention in the form of scikit-learn's, and reports made of them.
+
+matplotlib is imported when something is drawn. `predictions`, `intervals` and `attention` have one class a picture,
+`base` what they share, and `report` writes an HTML file. Add a picture as a class with `from_estimator`,
+`from_predictions` and `plot`.
+"""
+
+from .attention import AttentionHistogramDisplay, LongRangeDisplay, NeighborDisplay
+from .intervals import IntervalDisplay
+from .predictions import ElementErrorDisplay, ErrorDisplay, ParityDisplay, UncertaintyDisplay
+from .report import write_report
+
+__all__ = [
+    "AttentionHistogramDisplay",
+    "ElementErrorDisplay",
+    "ErrorDisplay",
+    "IntervalDisplay",
+    "LongRangeDisplay",
+    "NeighborDisplay",
+    "ParityDisplay",
+    "UncertaintyDisplay",
+    "write_report",
+]

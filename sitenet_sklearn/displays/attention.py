@@ -152,7 +152,7 @@ class LongRangeDisplay:
         self.measure_name = measure_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, measure, *, block=1, ax=None, **kwargs):
+    def from_estimator(cls, estimator, X, measure, *, block=2, ax=None, **kwargs):
         """Compute and plot.
 
         Parameters
@@ -163,8 +163,8 @@ class LongRangeDisplay:
             n crystals; masked ones are left out.
         measure : array-like of shape (n,)
             A measure of every crystal.
-        block : int, default=1
-            Whose heads are summed; 1 is the second block, as in the paper.
+        block : int, default=2
+            Whose heads are summed, counted from 1; the paper takes the second.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **kwargs
@@ -173,8 +173,17 @@ class LongRangeDisplay:
         Returns
         -------
         LongRangeDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is no such block.
         """
-        coefficient = long_range_coefficients(estimator, X)[:, block].sum(axis=1)
+        coefficients = long_range_coefficients(estimator, X)
+        n_blocks = coefficients.shape[1]
+        if not 1 <= block <= n_blocks:
+            raise ValueError(f"block must be one of 1 to {n_blocks}, got {block}")
+        coefficient = coefficients[:, block - 1].sum(axis=1)
         return cls(measure, coefficient, **kwargs).plot(ax=ax)
 
     def plot(self, ax=None):

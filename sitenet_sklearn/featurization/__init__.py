@@ -1,1 +1,19 @@
-"""To be described."""
+"""Featurization: from crystals to their records.
+
+`records` makes one record: primitive cell, supercell, distances, compression. `featurizer` is the scikit-learn
+transformer that makes many, `filtering` sorts out crystals that cannot be featurized, and `streaming` writes more of
+them than memory holds straight to disk.
+"""
+
+from .featurizer import SupercellFeaturizer
+from .filtering import Filtered, filter_structures
+from .records import ChosenSupercell
+from .streaming import featurize_to_store
+
+__all__ = [
+    "ChosenSupercell",
+    "Filtered",
+    "SupercellFeaturizer",
+    "featurize_to_store",
+    "filter_structures",
+]

@@ -189,7 +189,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             If any crystal fails and `on_error` is "raise": it lists index, name, formula and reason of all that do.
         """
         X, failures = self.transform_with_failures(X)
-        self.report(failures)
+        self.raise_or_warn(failures)
         return X
 
     def transform_with_failures(self, X, start=0) -> tuple[RaggedCrystals, list[Failure]]:
@@ -232,7 +232,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         }
         return RaggedCrystals.from_crystals(records, **metadata), failures
 
-    def report(self, failures):
+    def raise_or_warn(self, failures):
         """Raise a FeaturizationError that lists failures, or warn of them, as `on_error` says."""
         if failures and self.on_error == "raise":
             raise FeaturizationError(failures)

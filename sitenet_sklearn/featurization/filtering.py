@@ -19,13 +19,13 @@ class Filtered(NamedTuple):
         The crystals kept, as they were given.
     y : ndarray or None
         Their targets.
-    report : list of Failure
+    failures : list of Failure
         The crystals left out, with index, name, formula and reason.
     """
 
     structures: list
     y: np.ndarray | None
-    report: list[Failure]
+    failures: list[Failure]
 
 
 def filter_structures(structures, y=None, *, featurizer=None) -> Filtered:
@@ -45,7 +45,7 @@ def filter_structures(structures, y=None, *, featurizer=None) -> Filtered:
     Returns
     -------
     Filtered
-        Named tuple of `structures`, `y` and `report`.
+        Named tuple of `structures`, `y` and `failures`.
 
     Examples
     --------
@@ -53,17 +53,18 @@ def filter_structures(structures, y=None, *, featurizer=None) -> Filtered:
     >>> cube = Lattice.cubic(4.0)
     >>> alloy = Structure(cube, [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]])
     >>> iron = Structure(cube, ["Fe"], [[0, 0, 0]])
-    >>> kept, y, report = filter_structures([alloy, iron], [0.1, 0.2])
-    >>> len(kept), y.tolist(), str(report[0])[:45]
+    >>> kept, y, failures = filter_structures([alloy, iron], [0.1, 0.2])
+    >>> len(kept), y.tolist(), str(failures[0])[:45]
     (1, [0.2], 'index 0 (Fe0.5Co0.5): the structure is disord')
     """
     items, _ = list_crystals(structures, "filter_structures")
     if y is not None and len(y) != len(items):
         raise ValueError(f"y must hold one target for each of {len(items)} crystals, got {len(y)}")
-    parameters = (featurizer or SupercellFeaturizer()).get_params() | {"max_atoms": 1, "on_error": "mask"}
-    crystals, report = SupercellFeaturizer(**parameters).transform_with_failures(items)
+    quick = {"max_atoms": 1, "on_error": "mask", "cache": None}  # what fails, fails before the search of a supercell
+    parameters = (featurizer or SupercellFeaturizer()).get_params() | quick
+    crystals, failures = SupercellFeaturizer(**parameters).transform_with_failures(items)
     kept = crystals.valid
-    return Filtered([item for item, keep in zip(items, kept, strict=True) if keep], _rows(y, kept), report)
+    return Filtered([item for item, keep in zip(items, kept, strict=True) if keep], _rows(y, kept), failures)
 
 
 def _rows(y, kept):

@@ -1,19 +1,17 @@
-"""More crystals than memory holds: featurized straight to disk, resumably, and predicted chunk by chunk."""
+"""More crystals than memory holds: featurized chunk by chunk, straight to disk, resumably."""
 
 import shutil
 from contextlib import suppress
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from tqdm.auto import tqdm
 
 from sitenet_sklearn.crystals.cache import fingerprint
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
 from sitenet_sklearn.crystals.store import concatenate_stores
 from sitenet_sklearn.crystals.structures import only_column
-from sitenet_sklearn.exceptions import FeaturizationError, StoreError
+from sitenet_sklearn.exceptions import StoreError
 
 
 def featurize_to_store(featurizer, X, path, *, chunk_size=1024) -> RaggedCrystals:
@@ -53,7 +51,7 @@ def featurize_to_store(featurizer, X, path, *, chunk_size=1024) -> RaggedCrystal
     partial = path.with_name(f"{path.name}.partial")
     try:
         folders, failures = _featurize_chunks(featurizer, X, partial, chunk_size)
-        featurizer.report(failures)
+        featurizer.raise_or_warn(failures)
         concatenate_stores(path, folders)
     except (StoreError, FileExistsError, FileNotFoundError) as error:
         if not path.exists():
@@ -70,7 +68,7 @@ def _featurize_chunks(featurizer, X, partial, chunk_size):
     parameters = featurizer.record_parameters() | {"on_error": featurizer.on_error, "interaction_features": names}
     folders, failures, start = [], [], 0
     with tqdm(desc="featurize", unit="crystal", disable=not featurizer.verbose) as bar:
-        for chunk in _chunks(X, chunk_size, type(featurizer).__name__):
+        for chunk in in_chunks(X, chunk_size, type(featurizer).__name__):
             folders.append(partial / f"{len(folders):06d}-{fingerprint(parameters, chunk).hexdigest()[:16]}")
             if not folders[-1].exists():
                 featurized, failed = featurizer.transform_with_failures(chunk, start)
@@ -85,58 +83,24 @@ def _featurize_chunks(featurizer, X, partial, chunk_size):
     return folders, failures
 
 
-def predict_in_chunks(model, X, *, method="predict", chunk_size=1024, verbose=0) -> np.ndarray:
-    """Predict for more crystals than memory holds.
+def in_chunks(X, size, owner):
+    """Cut crystals into chunks.
 
     Parameters
     ----------
-    model : estimator or Pipeline
-        Fitted.
-    X : iterable
-        What the model takes: crystals in any form, also from a generator, or `RaggedCrystals`, also from a store.
-    method : str, default="predict"
-        Method of the model that makes an array with one row for every crystal, such as "predict_proba".
-    chunk_size : int, default=1024
-        Crystals to hold in memory at a time.
-    verbose : int, default=0
-        Whether to show progress.
+    X : RaggedCrystals, one-column DataFrame or iterable of crystals
+        What to cut.
+    size : int
+        Crystals in a chunk.
+    owner : str
+        Name for messages.
 
-    Returns
-    -------
-    ndarray of shape (n,) or (n, k)
-
-    Raises
+    Yields
     ------
-    FeaturizationError
-        If crystals of a chunk fail in a pipeline; their index counts from the first crystal of all. A featurizer with
-        ``on_error="mask"`` warns instead, with indices within the chunk, and their predictions are NaN.
-
-    Examples
-    --------
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, predict_in_chunks
-    >>> from sitenet_sklearn.datasets import load_dielectric
-    >>> structures, band_gap = load_dielectric(return_X_y=True)
-    >>> model = make_pipeline(SupercellFeaturizer(max_atoms=20), SiteNetRegressor(max_epochs=1))
-    >>> model = model.fit(structures[:30], band_gap[:30])
-    >>> predict_in_chunks(model, (structure for structure in structures[:50]), chunk_size=20).shape
-    (50,)
+    RaggedCrystals, Series or list
+        Slices of a container, of a column with its labels, or lists of what an iterable holds; one empty slice of an
+        empty container.
     """
-    predictions, start = [], 0
-    with tqdm(desc=method, unit="crystal", disable=not verbose) as bar:
-        for chunk in _chunks(X, chunk_size, "predict_in_chunks"):
-            try:
-                predictions.append(getattr(model, method)(chunk))
-            except FeaturizationError as error:
-                failures = [replace(failure, index=start + failure.index) for failure in error.failures]
-                raise FeaturizationError(failures) from None
-            start += len(chunk)
-            bar.update(len(chunk))
-    return np.concatenate(predictions or [getattr(model, method)([])])
-
-
-def _chunks(X, size, owner):
-    """Yield parts of X: slices of a container, of a column with its labels, or lists of what an iterable holds."""
     X = only_column(X, owner)
     if isinstance(X, RaggedCrystals) or hasattr(X, "iloc"):
         rows = getattr(X, "iloc", X)

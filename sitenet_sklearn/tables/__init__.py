@@ -1,1 +1,20 @@
-"""To be described."""
+"""Tables: crystals, targets and predictions as files have them.
+
+`reading` reads CSV, lines of JSON, folders and single files; `labelled` adds targets and finds all that is wrong with
+them before anything long begins; `predictions` makes the table of predictions, and goes on after a kill.
+"""
+
+from .labelled import Labelled, read_labelled
+from .predictions import predict_table, predict_tables, prediction_columns
+from .reading import CrystalTable, read_table, read_tables
+
+__all__ = [
+    "CrystalTable",
+    "Labelled",
+    "predict_table",
+    "predict_tables",
+    "prediction_columns",
+    "read_labelled",
+    "read_table",
+    "read_tables",
+]

@@ -174,9 +174,9 @@ def _refused(structures, ids, known, featurizer, on_error):
     """List the crystals that a featurizer would refuse; with "raise" only what a look at them tells."""
     rows = [k for k, structure in enumerate(structures) if structure is not None and k not in known]
     if on_error == "skip" and rows and featurizer is not None:
-        quiet = clone(featurizer).set_params(verbose=0, cache=None)
-        report = filter_structures([structures[k] for k in rows], featurizer=quiet).report
-        return [replace(failure, index=rows[failure.index], name=ids[rows[failure.index]]) for failure in report]
+        quiet = clone(featurizer).set_params(verbose=0)
+        failures = filter_structures([structures[k] for k in rows], featurizer=quiet).failures
+        return [replace(failure, index=rows[failure.index], name=ids[rows[failure.index]]) for failure in failures]
     failures = []
     for k in rows:
         try:

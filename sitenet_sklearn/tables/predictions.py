@@ -1,6 +1,5 @@
 """Predictions as tables, a row for every crystal: in memory, or written chunk by chunk."""
 
-import copy
 import hashlib
 import inspect
 import json
@@ -9,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.base import clone, is_classifier
-from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn._files import PartialFile, as_python
 from sitenet_sklearn._pipelines import last_step
-from sitenet_sklearn.estimators.ensemble import SiteNetEnsemble
+from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.exceptions import FeaturizationError
-from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
 
 from .reading import content_hash, read_structures
 
@@ -51,10 +48,10 @@ def predict_table(model, table, *, start=0, on_error="raise", n_jobs=None):
     FeaturizationError
         If crystals fail and `on_error` is "raise".
     """
-    featurizer, network = split_featurizer(model)
+    featurizer, estimator = split_featurizer(model)
     X, formulas, failures = featurize_table(featurizer, table, start=start, on_error=on_error, n_jobs=n_jobs)
     described = pd.DataFrame({"id": table.ids, "formula": formulas})
-    return pd.concat([described, prediction_columns(network, X)], axis=1), failures
+    return pd.concat([described, prediction_columns(estimator, X)], axis=1), failures
 
 
 def predict_tables(model, tables, *, skip=0, on_error="raise", n_jobs=None):
@@ -162,32 +159,6 @@ def prediction_columns(model, X):
         mean, std = model.predict(X, return_std=True)
         return pd.DataFrame(_numbered("prediction", mean) | _numbered("std", std))
     return pd.DataFrame(_numbered("prediction", model.predict(X)))
-
-
-def split_featurizer(model):
-    """Take a model apart, so that crystals are featurized once and what fails is known.
-
-    Parameters
-    ----------
-    model : estimator or Pipeline
-        Fitted.
-
-    Returns
-    -------
-    featurizer : SupercellFeaturizer or None
-        The first step, also of the members of an ensemble; None where there is none.
-    rest : estimator or Pipeline
-        What comes after it.
-    """
-    if isinstance(model, Pipeline) and isinstance(model[0], SupercellFeaturizer):
-        return model[0], model[1:] if len(model.steps) > 2 else model[-1]
-    if isinstance(model, SiteNetEnsemble) and hasattr(model, "estimators_"):
-        parts = [split_featurizer(member) for member in model.estimators_]
-        if parts[0][0] is not None:
-            rest = copy.copy(model)
-            rest.estimators_ = [member for _, member in parts]
-            return parts[0][0], rest
-    return None, model
 
 
 def as_text(predictions, *, form="csv", header=True):

@@ -1,1 +1,12 @@
-"""To be described."""
+"""Training: how a network learns.
+
+`trainer` has the loop, on top of skorch; `losses` what it minimises; `callbacks` what happens beside it; `checkpoint`
+what a killed training goes on from. `memory` cuts batches that do not fit, `data_parallel` shares them among
+processes, `interrupts` notices Ctrl-C, and `fine_tuning` begins from a trained network.
+"""
+
+from .trainer import SiteNetTrainer
+
+__all__ = [
+    "SiteNetTrainer",
+]

@@ -145,7 +145,7 @@ def tune(
     """
     _check_steps(estimator)
     check_consistent_length(X, y)
-    network = last_step(estimator)
+    site_net = last_step(estimator)
     prefix = prefix_of_last_step(estimator)
     space = search_space(space, prefix=prefix) if isinstance(space, str) else space
     check_space(space, estimator)
@@ -153,14 +153,14 @@ def tune(
         raise ValueError('losses of different kinds cannot be compared after an epoch: pass pruner="none"')
     random = check_random_state(random_state)
     seed, estimator = random.randint(2**31 - 1), clone(estimator)
-    if network.random_state is None:
+    if site_net.random_state is None:
         estimator.set_params(**{f"{prefix}random_state": seed})
-    classifies, y = is_classifier(network), np.asarray(y)
+    classifies, y = is_classifier(site_net), np.asarray(y)
     splits = list(check_cv(cv, y, classifier=classifies).split(X, y, groups))
     scoring = scoring or ("accuracy" if classifies else make_scorer(mean_over_targets, greater_is_better=False))
     trial = {"space": dict(space), "splits": splits, "scoring": scoring, "seed": seed if sampler is None else None}
     objective = CrossValidation(estimator, X, y, **trial)
-    settings = {"sampler": sampler, "pruner": _pruner(pruner, len(splits) * network.max_epochs)}
+    settings = {"sampler": sampler, "pruner": _pruner(pruner, len(splits) * site_net.max_epochs)}
     limits = {"n_trials": n_trials, "timeout": timeout, "verbose": verbose}
     study = _search(objective, storage, study_name, settings, limits=limits, n_jobs=n_jobs)
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -215,7 +215,7 @@ def _check_steps(estimator):
         if not isinstance(step, SupercellFeaturizer | str | None):
             raise TypeError(
                 f"the step {type(step).__name__} might learn from held-out crystals, as all are transformed at once: "
-                "only a SupercellFeaturizer may come before the network"
+                "only a SupercellFeaturizer may come before the Site-Net"
             )
 
 

@@ -1,50 +1,109 @@
-"""`SiteNetSearchCV`: OptunaSearchCV as it should behave for a Site-Net."""
+"""`SiteNetSearchCV`: `tune` as an estimator of scikit-learn."""
 
-import warnings
+from typing import Self
 
-from optuna.trial import TrialState
-from optuna_integration import OptunaSearchCV
-from sklearn.base import clone, is_classifier
-from sklearn.model_selection import check_cv, cross_val_score
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.metrics import check_scoring
 from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
-from sitenet_sklearn._pipelines import last_step
-
-from .spaces import check_space
+from .search import tune
 
 
-class SiteNetSearchCV(OptunaSearchCV):
-    """OptunaSearchCV with the faults of version 5 that matter here mended.
+def _estimator_has(name):
+    """Whether the estimator, or the best one once there is one, has a method."""
+    return lambda search: hasattr(getattr(search, "best_estimator_", search.estimator), name)
 
-    It checks the space before any work. Every trial sees the same folds, also those of a splitter that shuffles, so
-    that no crystal leaks from training to validation while trials are pruned. The refit has as many epochs as the
-    search gave the best trial. To scikit-learn it is a regressor or classifier, as its estimator is. Errors of a trial
-    are raised, not swallowed. To prune pipelines, or to search in several processes, there is
-    `sitenet_sklearn.tuning.search.tune`.
+
+class SiteNetSearchCV(MetaEstimatorMixin, BaseEstimator):
+    """Search hyper-parameters in `fit`, and predict with the best estimator.
+
+    It does what `tune` does, and is an estimator itself: it can be cross-validated, stacked, cloned and pickled. For a
+    study that survives a kill, or that several machines share, use `tune`.
 
     Parameters
     ----------
-    estimator : estimator or Pipeline
-        A Site-Net, or a pipeline that ends in one.
-    param_distributions : dict of str to optuna.distributions.BaseDistribution
-        Search space, for example from `search_space`.
-    **kwargs
-        Those of `optuna_integration.OptunaSearchCV`, among them `cv`, `n_trials`, `timeout`, `scoring`, `random_state`;
-        with ``enable_pruning=True``, `max_iter` is the number of epochs.
+    estimator : SiteNetRegressor, SiteNetClassifier or Pipeline
+        What to tune: a Site-Net, or a pipeline of a `SupercellFeaturizer` and one.
+    param_distributions : str or dict of str to optuna.distributions.BaseDistribution, default="small"
+        Where to search: a level of `search_space`, or distributions by the names of parameters.
+    cv : int, cross-validation splitter or iterable, default=5
+        Folds, the same ones for every trial.
+    n_trials : int, default=30
+        Number of trials.
+    timeout : float, default=None
+        Seconds after which no trial is begun.
+    pruner : {"halving", "median", "hyperband", "none"} or optuna.pruners.BasePruner, default="halving"
+        Which trials end early, as in `tune`.
+    sampler : optuna.samplers.BaseSampler, default=None
+        What chooses parameters, as in `tune`.
+    scoring : str or callable, default=None
+        Score of scikit-learn to maximise, as in `tune`.
+    n_jobs : int, default=None
+        Number of processes, as in `tune`.
+    random_state : int, RandomState instance or None, default=None
+        Source of the parameters tried, of shuffled folds, and of the estimator's random state if it has none.
+    verbose : int, default=0
+        Whether to show progress over trials.
+
+    Attributes
+    ----------
+    best_estimator_ : estimator or Pipeline
+        Fitted on all crystals with the best parameters.
+    best_params_ : dict of str to object
+        Those parameters.
+    best_score_ : float
+        Their mean score over the folds.
+    study_ : optuna.study.Study
+        All trials.
+    trials_ : pandas.DataFrame
+        One row for every trial.
+
+    See Also
+    --------
+    tune : The same as a function, with a storage.
 
     Examples
     --------
     >>> from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
     >>> from sitenet_sklearn.datasets import load_dielectric
-    >>> from sitenet_sklearn.tuning.spaces import search_space
+    >>> from sitenet_sklearn.tuning import SiteNetSearchCV
     >>> structures, band_gap = load_dielectric(return_X_y=True)
     >>> crystals = SupercellFeaturizer(max_atoms=20).fit_transform(structures[:30])
-    >>> search = SiteNetSearchCV(SiteNetRegressor(max_epochs=1), search_space(), cv=2, n_trials=2, random_state=0)
+    >>> search = SiteNetSearchCV(SiteNetRegressor(max_epochs=1), cv=2, n_trials=2, random_state=0)
     >>> search.fit(crystals, band_gap[:30]).predict(crystals).shape
     (30,)
     """
 
-    def fit(self, X, y=None, groups=None, **fit_params):
+    def __init__(
+        self,
+        estimator,
+        param_distributions="small",
+        *,
+        cv=5,
+        n_trials=30,
+        timeout=None,
+        pruner="halving",
+        sampler=None,
+        scoring=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ) -> None:
+        self.estimator = estimator
+        self.param_distributions = param_distributions
+        self.cv = cv
+        self.n_trials = n_trials
+        self.timeout = timeout
+        self.pruner = pruner
+        self.sampler = sampler
+        self.scoring = scoring
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y, *, groups=None) -> Self:
         """Search, and fit the best estimator on all crystals.
 
         Parameters
@@ -55,8 +114,6 @@ class SiteNetSearchCV(OptunaSearchCV):
             Targets.
         groups : array-like of shape (n,), default=None
             Groups of crystals for splitters that need them.
-        **fit_params
-            Passed to `fit` of the estimator.
 
         Returns
         -------
@@ -65,48 +122,42 @@ class SiteNetSearchCV(OptunaSearchCV):
 
         Raises
         ------
-        TypeError, ValueError
-            If the space is empty, names what the estimator does not have, or holds what cannot be built.
-        RuntimeError
-            If a trial fails, with its error as the cause.
+        TypeError, ValueError, RuntimeError
+            Those of `tune`.
         """
-        check_space(self.param_distributions, self.estimator)
-        if self.subsample != 1.0:
-            raise ValueError("subsample is not supported: pass the crystals to search with")
-        given = self.cv, self.callbacks
-        folds = list(check_cv(self.cv, y, classifier=is_classifier(self.estimator)).split(X, y, groups))
+        settings = self.get_params(deep=False)
+        estimator, space = settings.pop("estimator"), settings.pop("param_distributions")
+        found = tune(estimator, X, y, space, groups=groups, **settings)
+        self.best_estimator_, self.study_, self.trials_ = found
+        self.best_params_, self.best_score_ = found.study.best_params, found.study.best_value
+        return self
 
-        def raise_failure(study, trial):  # noqa: ARG001
-            if trial.state == TrialState.FAIL:
-                self._raise_failure(trial, X, y, folds)
+    def predict(self, X):
+        """Predict with the best estimator."""
+        return self._best().predict(X)
 
-        self.cv, self.callbacks = folds, [*(self.callbacks or ()), raise_failure]
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="`optuna.terminator` module", category=FutureWarning)
-                return super().fit(X, y, groups=groups, **fit_params)
-        finally:
-            self.cv, self.callbacks = given
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X):
+        """Predict probabilities with the best estimator."""
+        return self._best().predict_proba(X)
 
-    def _refit(self, X, y=None, **fit_params):
-        estimator = self.estimator
-        if self.enable_pruning:
-            self.estimator = clone(estimator)
-            last_step(self.estimator).set_params(max_epochs=self.max_iter)
-        try:
-            return super()._refit(X, y, **fit_params)
-        finally:
-            self.estimator = estimator
+    @available_if(_estimator_has("transform"))
+    def transform(self, X):
+        """Compute global vectors with the best estimator."""
+        return self._best().transform(X)
 
-    def _raise_failure(self, trial, X, y, folds):
-        """Repeat the cross-validation of a trial for the error that was swallowed."""
-        failed = f"trial {trial.number} with {trial.params} failed"
-        estimator = clone(self.estimator).set_params(**trial.params)
-        try:
-            cross_val_score(estimator, X, y, cv=folds, scoring=self.scoring, error_score="raise")
-        except Exception as error:
-            raise RuntimeError(f"{failed}: {error}") from error
-        raise RuntimeError(f"{failed}: its score is not a number")
+    def score(self, X, y) -> float:
+        """Score the best estimator, by `scoring` or else by its own `score`."""
+        return check_scoring(self._best(), scoring=self.scoring)(self.best_estimator_, X, y)
+
+    @property
+    def classes_(self):
+        """Classes of the best estimator."""
+        return self._best().classes_
+
+    def _best(self):
+        check_is_fitted(self, "best_estimator_")
+        return self.best_estimator_
 
     def __sklearn_tags__(self):
         tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)

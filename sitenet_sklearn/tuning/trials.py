@@ -48,18 +48,18 @@ class CrossValidation:
         give_sign_of_life(trial)
         with self._sampler_of(trial):
             estimator = clone(self.estimator).set_params(**suggest(trial, self.space))
-        X, network = self.crystals(estimator), last_step(estimator)
-        scorer, scores, report = check_scoring(network, scoring=self.scoring), [], ReportEpochs(trial)
-        network.set_params(callbacks=[*(network.callbacks or ()), report], checkpoint_dir=None)
+        X, site_net = self.crystals(estimator), last_step(estimator)
+        scorer, scores, pruning = check_scoring(site_net, scoring=self.scoring), [], PruneAfterEpoch(trial)
+        site_net.set_params(callbacks=[*(site_net.callbacks or ()), pruning], checkpoint_dir=None)
         for train, test in self.splits:
-            report.begin_fold()
+            pruning.begin_fold()
             held_out = test[X.valid[test]]
-            validation = None if network.early_stopping else (X[held_out], self.y[held_out])
+            validation = None if site_net.early_stopping else (X[held_out], self.y[held_out])
             try:
-                network.fit(X[train], self.y[train], validation_data=validation)
+                site_net.fit(X[train], self.y[train], validation_data=validation)
             except FloatingPointError as error:
                 raise TrialPruned(str(error)) from error
-            scores.append(scorer(network, X[held_out], self.y[held_out]))
+            scores.append(scorer(site_net, X[held_out], self.y[held_out]))
         return float(np.mean(scores))
 
     @contextlib.contextmanager
@@ -87,7 +87,7 @@ class CrossValidation:
         return self.featurized[key]
 
 
-class ReportEpochs(Callback):
+class PruneAfterEpoch(Callback):
     """Callback that tells a trial the loss on held-out crystals, and ends training where the trial is to be pruned.
 
     Parameters

@@ -1,10 +1,10 @@
 import csv
 
-import joblib
 import numpy as np
 import pytest
 
-from sitenet_sklearn.cli.demo import magpie_features, run_demo
+from sitenet_sklearn import load_model
+from sitenet_sklearn.cli.demo import magpie_features, run_demo, split_crystals
 
 
 @pytest.fixture(scope="module")
@@ -18,22 +18,28 @@ def test_it_compares_three_models(result):
     assert all(0 < error < 5 for error in result.errors.values())
 
 
-def test_it_writes_pipeline_predictions_and_plot(result, dielectric):
-    pipeline, predictions, plot = result.files
+def test_it_writes_model_predictions_and_plot(result, dielectric):
+    model, predictions, plot = result.files
     with predictions.open() as file:
         rows = list(csv.DictReader(file))
     test = np.random.RandomState(0).permutation(1056)[:50][844 * 50 // 1056 :]
     assert [row["id"] for row in rows] == list(dielectric.ids[test])
-    predicted = joblib.load(pipeline).set_params(featurizer__verbose=0).predict([dielectric.data[k] for k in test])
-    np.testing.assert_allclose([float(row["predicted_eV"]) for row in rows], predicted, atol=1e-4)
-    errors = [abs(float(row["predicted_eV"]) - float(row["band_gap_eV"])) for row in rows]
+    predicted = load_model(model).predict([dielectric.data[k] for k in test])
+    np.testing.assert_allclose([float(row["prediction"]) for row in rows], predicted, atol=1e-4)
+    assert [float(row["true"]) for row in rows] == dielectric.target[test].tolist()
+    errors = [abs(float(row["prediction"]) - float(row["true"])) for row in rows]
     assert np.mean(errors) == pytest.approx(result.errors["Site-Net"], abs=1e-4)
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_whole_split_is_the_published_one():
-    order = np.random.RandomState(0).permutation(1056)
-    assert len(order[844:]) == 212
+def test_the_split_is_the_published_one(dielectric):
+    train, test = split_crystals(len(dielectric.data))
+    assert (len(train), len(test)) == (844, 212)
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(1056))
+    assert dielectric.ids[test[:3]].tolist() == ["mp-554278", "mp-571648", "mp-554405"]
+    assert np.abs(dielectric.target[test] - np.median(dielectric.target[train])).mean() == pytest.approx(
+        1.257, abs=5e-4
+    )
 
 
 def test_magpie_features_are_complete(structures):

@@ -79,6 +79,11 @@ def test_displays_of_attention(ensemble, featurized):
     np.testing.assert_array_equal(trend.coefficient, coefficient)
     assert -1 <= trend.rank_correlation_ <= 1
     assert trend.ax_.get_xlabel() == "primitive sites"
+    first = LongRangeDisplay.from_estimator(model, featurized, measure, block=1)
+    np.testing.assert_array_equal(first.coefficient, long_range_coefficients(model, featurized)[:, 0].sum(axis=1))
+    for block in (0, 3):
+        with pytest.raises(ValueError, match=f"block must be one of 1 to 2, got {block}"):
+            LongRangeDisplay.from_estimator(model, featurized, measure, block=block)
     _, ax = plt.subplots()
     assert LongRangeDisplay(measure, 2 * measure).plot(ax=ax).rank_correlation_ == pytest.approx(1)
 

@@ -2,12 +2,12 @@
 From a crystal to sites and pairs
 =================================
 
-What the network sees of a crystal: the sites of its primitive cell, and the distances from them to all sites of a
-supercell. The supercell does not depend on the cell that the crystal is given in.
+The network sees a crystal as the sites of its primitive cell and the distances from them to all sites of a
+supercell. The supercell does not depend on the unit cell you pass in.
 """
 
 # %%
-# Rock salt, once as its conventional cell and once as a skewed cell of five formula units.
+# Take rock salt, once in its conventional cell and once in a skewed cell of five formula units.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -21,13 +21,14 @@ skewed = conventional.get_primitive_structure() * [[2, 1, 0], [0, 1, 1], [1, 0, 
 [structure.lattice.parameters for structure in (conventional, skewed)]
 
 # %%
-# Both have the same record: two sites and, for each of them, one entry for every distance.
+# Both give the same record: two sites and, for each of them, one pair for every distinct neighbour and distance.
 featurizer = SupercellFeaturizer(max_atoms=100)
 crystals = featurizer.fit_transform([conventional, skewed])
 np.abs(crystals[0].pair_distance - crystals[1].pair_distance).max()
 
 # %%
-# ``count`` says how many neighbours an entry stands for: the network works on the entries, and counts them.
+# ``count`` is the number of neighbours that a pair stands for. The network computes each pair once and weights it by
+# its count.
 first_site = crystals[0].pair_site == 0
 pd.DataFrame(
     {
@@ -38,12 +39,13 @@ pd.DataFrame(
 )
 
 # %%
-# The supercell as a pymatgen Structure, for a look. It is the largest nearly cubic one that ``max_atoms`` allows.
+# Look at the supercell as a pymatgen Structure. It is the one that ``max_atoms`` allows with the largest effective
+# cubic edge.
 supercell = featurizer.supercell(conventional).structure
 len(supercell), np.round(supercell.lattice.abc, 2), np.round(supercell.lattice.angles, 1)
 
 # %%
-# Larger supercells cost more pairs. Merging those that the network cannot tell apart saves most of them.
+# Larger supercells have more pairs. Merging the ones that the network cannot tell apart saves most of them.
 structures = load_dielectric().data[:100]
 sizes = (25, 50, 100, 200)
 figure, ax = plt.subplots(layout="constrained")
@@ -56,7 +58,8 @@ ax.minorticks_off()
 ax.legend()
 
 # %%
-# What cannot be featurized is listed with the reason. By default ``transform`` raises an error that says the same.
+# ``filter_structures`` lists the crystals that cannot be featurized, with the reason. By default ``transform`` raises
+# an error with the same list.
 alloy = Structure(Lattice.cubic(2.9), [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]])
 kept, _, failures = filter_structures([conventional, alloy])
 len(kept), str(failures[0])

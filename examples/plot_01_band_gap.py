@@ -2,12 +2,12 @@
 Predict band gaps
 =================
 
-Train Site-Net on bundled PBE band gaps and compare predictions with the calculated values. The example keeps to 200
-crystals and small supercells, so that it runs in seconds; ``sitenet demo`` uses all of them.
+Train Site-Net on bundled PBE band gaps and compare its predictions with the calculated values. The example uses 200
+crystals and small supercells so that it runs in seconds; ``sitenet demo`` uses all crystals.
 """
 
 # %%
-# Crystals are pymatgen Structures. Half of them are for training.
+# The crystals are pymatgen Structures. Use half of them for training.
 import numpy as np
 from sklearn.metrics import PredictionErrorDisplay, mean_absolute_error
 from sklearn.model_selection import train_test_split
@@ -20,14 +20,14 @@ structures, band_gap = load_dielectric(return_X_y=True)
 train, test, y_train, y_test = train_test_split(structures[:200], band_gap[:200], test_size=0.5, random_state=0)
 
 # %%
-# The featurizer chooses the supercell and describes sites and distances, here more finely than the paper does; the
-# regressor learns. Everything random follows from ``random_state``.
+# The featurizer chooses the supercell and computes the features, here all site features and Gaussians of the distance;
+# the regressor learns from them. ``random_state`` fixes all random numbers.
 featurizer = SupercellFeaturizer(max_atoms=50, site_features="all", interaction_features="gaussians")
 model = make_pipeline(featurizer, SiteNetRegressor(max_epochs=20, random_state=0))
 model.fit(train, y_train)
 
 # %%
-# The error on crystals that were not seen, beside that of the median of the training targets.
+# Compare the error on the test set with that of predicting the median of the training targets.
 predicted = model.predict(test)
 error = mean_absolute_error(y_test, predicted)
 baseline = mean_absolute_error(y_test, np.full(len(y_test), np.median(y_train)))

@@ -2,13 +2,13 @@
 Why predictions are clamped
 ===========================
 
-A band gap is never negative, and a metal has exactly 0. ``clamp=True`` makes the network say so: what it computes below
-zero counts as zero, in the loss as in predictions.
+A band gap is never negative, and that of a metal is exactly 0. With ``clamp=True`` negative outputs of the network
+become zero, both in the loss and in predictions.
 """
 
 # %%
-# A clamp that is an ordinary ``max(x, 0)`` has no gradient below zero: an output that once is negative stays there. The
-# clamp of Site-Net passes the gradient unchanged ("straight through"). One number, trained towards 1 from -1:
+# An ordinary clamp, ``max(x, 0)``, has no gradient below zero, so a negative output stays negative. The clamp of
+# Site-Net passes the gradient through unchanged ("straight through"). Train one number from -1 towards 1:
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -34,8 +34,8 @@ ax.set(xlabel="step", ylabel="prediction, target 1")
 ax.legend()
 
 # %%
-# The bundled crystals are insulators. To have crystals without a gap, 3 eV are taken off every gap here: a target made
-# for this example.
+# The bundled crystals are insulators. To get crystals without a gap, subtract 3 eV from every gap and set negative
+# values to 0. This target is made up for the example.
 structures, band_gap = load_dielectric(return_X_y=True)
 crystals = SupercellFeaturizer(max_atoms=20).transform(structures[:360])
 target = np.maximum(band_gap[:360] - 3, 0)
@@ -46,8 +46,8 @@ models = {
 }
 
 # %%
-# With the clamp, predictions of exactly 0 are possible. ``predict_raw`` has the numbers before it: they may be anything
-# below zero, as nothing pulls them up.
+# With the clamp, predictions can be exactly 0. ``predict_raw`` gives the outputs before the clamp, which can lie
+# anywhere below zero because nothing pulls them up.
 figure, axes = plt.subplots(1, 2, sharex=True, sharey=True, layout="constrained", figsize=(8, 3.5))
 for ax, (clamp, model) in zip(axes, models.items(), strict=True):
     ax.plot(target[test], model.predict_raw(crystals[test]), ".", label="predict_raw")
@@ -57,8 +57,8 @@ axes[0].set_ylabel("predicted (eV)")
 axes[0].legend()
 
 # %%
-# Errors of both, on all crystals and on those without a gap. The last row cuts off the predictions of the network that
-# was trained without a clamp.
+# Compare the errors on all crystals and on those without a gap. The last row clips the predictions of the model trained
+# without a clamp.
 zero = target[test] == 0
 predictions = {
     "clamp=True": models[True].predict(crystals[test]),
@@ -74,7 +74,7 @@ pd.DataFrame(
 ).round(2)
 
 # %%
-# A target that can be negative, such as a formation energy, needs ``clamp=False``: ``fit`` refuses it otherwise.
+# For targets that can be negative, such as formation energies, set ``clamp=False``; otherwise ``fit`` raises an error.
 try:
     SiteNetRegressor().fit(crystals[train], target[train] - 1)
 except ValueError as error:

@@ -2,12 +2,12 @@
 Cross-validation
 ================
 
-Scores of crystals that were not seen, with scikit-learn's tools: folds, groups of related crystals, learning curves.
+Score models on held-out crystals with scikit-learn's tools: folds, groups of related crystals, learning curves.
 """
 
 # %%
-# A pipeline takes structures, so nothing of a test fold can reach training: what standardises inputs and
-# target lives in the network and is learned in ``fit``.
+# A pipeline takes structures. No test fold can leak into training, because the standardisation of inputs and target is
+# part of the model and is learned in ``fit``.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -27,20 +27,20 @@ of_pipeline = -cross_val_score(
 )
 
 # %%
-# The featurizer learns nothing, so it may as well work once, before the folds. The scores are the same.
+# The featurizer learns nothing, so you can featurize once, before the folds. The scores are the same.
 crystals = SupercellFeaturizer(max_atoms=20).transform(structures)
 once = -cross_val_score(model, crystals, band_gap, cv=folds, **options)
 pd.DataFrame({"pipeline": of_pipeline, "featurized once": once}).round(4)
 
 # %%
-# Random folds put relatives of a test crystal into training. Groups keep them out: here all crystals of the same
-# elements are one group.
+# With random folds, close relatives of a test crystal are in the training set. Groups keep them out: here all crystals
+# with the same elements form one group.
 groups = [structure.composition.chemical_system for structure in structures]
 grouped = -cross_val_score(model, crystals, band_gap, groups=groups, cv=GroupKFold(3), **options)
 pd.Series({"random folds": once.mean(), "folds by elements": grouped.mean()}, name="MAE (eV)").round(3)
 
 # %%
-# Would more crystals help? The error against the number of crystals trained on, on a log scale.
+# Would more crystals help? Plot the error against the number of training crystals, on a log scale.
 display = LearningCurveDisplay.from_estimator(
     model,
     crystals,
@@ -52,14 +52,14 @@ display = LearningCurveDisplay.from_estimator(
     score_name="MAE (eV)",
     score_type="test",
 )
-display.ax_.set(xscale="log", xlabel="crystals to train on")
+display.ax_.set(xscale="log", xlabel="training crystals")
 display.ax_.set_xticks(display.train_sizes, display.train_sizes)
 display.ax_.minorticks_off()
 display.figure_.set_layout_engine("constrained")
 
 # %%
-# A fold whose test crystals are all of one kind says what to expect of kinds that were not trained on. The anion of a
-# crystal is taken as its kind here: the most electronegative element.
+# To see what to expect for a kind of crystal that is not in the training set, hold out one kind at a time. Here the
+# kind is the anion, taken as the most electronegative element.
 anions = np.array([max(s.composition.elements, key=lambda e: e.X).symbol for s in structures])
 common = pd.Series(anions).value_counts().index[:3]
 splits = [(np.flatnonzero(anions != anion), np.flatnonzero(anions == anion)) for anion in common]

@@ -2,12 +2,12 @@
 Look inside the network
 =======================
 
-A fitted Site-Net gives more than a number: a vector for every crystal, a vector for every site, and how much attention
+A fitted Site-Net gives more than a number: a vector for every crystal, a vector for every site, and the attention that
 every site pays to every other.
 """
 
 # %%
-# A small model, trained for seconds.
+# Train a small model for a few seconds.
 import matplotlib.pyplot as plt
 from sklearn.decomposition import PCA
 
@@ -20,7 +20,8 @@ crystals = SupercellFeaturizer(max_atoms=50).fit_transform(structures)
 model = SiteNetRegressor(max_epochs=10, random_state=0).fit(crystals, band_gap)
 
 # %%
-# Global vectors of crystals, in the plane of their largest variance. Crystals of similar gap are close to each other.
+# Project the global vectors of the crystals onto their first two principal components. Crystals with similar gaps lie
+# close together.
 plane = PCA(n_components=2).fit_transform(model.transform(crystals))
 figure, ax = plt.subplots(layout="constrained")
 points = ax.scatter(*plane.T, c=band_gap, cmap="viridis")
@@ -28,7 +29,8 @@ figure.colorbar(points, label="band gap (eV)")
 ax.set(xlabel="first principal component", ylabel="second principal component")
 
 # %%
-# Attention against distance, for one crystal: weight of a single neighbour, so that shells compare.
+# Plot attention against distance for one crystal. Dividing by the count gives the weight of a single neighbour, so that
+# shells can be compared.
 k = 5
 attention = model.attention(crystals[k : k + 1])[0]
 figure, axes = plt.subplots(1, 2, sharey=True, layout="constrained", figsize=(8, 3.5))
@@ -41,6 +43,6 @@ axes[0].set(ylabel="attention to one neighbour", yscale="log")
 axes[0].legend()
 
 # %%
-# Over all neighbours of a site, the attention of every block and head sums to 1.
+# For every block and head, the attention of a site sums to 1 over its neighbours.
 first_site = crystals[k].pair_site == 0
 sums = attention.weights[first_site].sum(axis=0)

@@ -2,12 +2,12 @@
 Intervals and a model card
 ==========================
 
-How far can a prediction be trusted? Conformal prediction (MAPIE) turns errors on crystals that were kept aside into
-intervals that hold the truth as often as asked for. A model card (skops) says in words what the model is.
+How far can you trust a prediction? Conformal prediction (MAPIE) turns errors on held-out crystals into intervals that
+contain the true value as often as you ask for. A model card (skops) describes the model in words.
 """
 
 # %%
-# A small model on one part of the crystals; the second part calibrates, the third tests.
+# Train a small model on one part of the crystals, calibrate on the second part and test on the third.
 import warnings
 
 import numpy as np
@@ -18,10 +18,9 @@ from sklearn.pipeline import make_pipeline
 from skops.card import Card
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
-from sitenet_sklearn.analysis.intervals import predict_intervals
+from sitenet_sklearn.analysis import predict_intervals
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.displays.intervals import IntervalDisplay
-from sitenet_sklearn.displays.predictions import UncertaintyDisplay
+from sitenet_sklearn.displays import IntervalDisplay, UncertaintyDisplay
 
 structures, band_gap = load_dielectric(return_X_y=True)
 train, rest, y_train, y_rest = train_test_split(structures, band_gap, test_size=0.5, random_state=0)
@@ -30,7 +29,7 @@ pipeline = make_pipeline(SupercellFeaturizer(max_atoms=30), SiteNetRegressor(max
 pipeline.fit(train, y_train)
 
 # %%
-# MAPIE takes the fitted pipeline and structures as they are. Band gaps cannot be negative: intervals end at 0.
+# MAPIE takes the fitted pipeline and the structures directly. Band gaps cannot be negative, so the intervals end at 0.
 levels = np.linspace(0.1, 0.9, 9)
 warnings.filterwarnings("ignore", message="Estimator does not appear fitted")  # it looks for attributes by name
 conformal = SplitConformalRegressor(pipeline, confidence_level=list(levels)).conformalize(calibration, y_calibration)
@@ -38,11 +37,11 @@ predicted, lower, upper = predict_intervals(conformal, test)
 display = IntervalDisplay.from_predictions(y_test, predicted, lower[:, -1], upper[:, -1])
 
 # %%
-# Are intervals of every level as wide as they ought to be?
+# Check whether the intervals of every level contain the expected share of true values.
 UncertaintyDisplay.from_intervals(y_test, lower, upper, levels)
 
 # %%
-# The card lists every parameter and draws the pipeline; what it is for is yours to say.
+# The card lists every parameter and draws the pipeline; you add what the model is for.
 card = Card(pipeline)
 card.add(
     **{

@@ -2,13 +2,13 @@
 Fine-tuning
 ===========
 
-Begin from a network that was fitted to other crystals or to another property, where the property wanted is known for
-few crystals only.
+If you know a property for few crystals only, start from a model that was fitted to other crystals or to another
+property.
 """
 
 # %%
-# Many PBE band gaps are known, few of a better method. No such gaps are bundled, so they are imitated here: 1.3 times
-# the PBE gap plus 0.7 eV, with a scatter of 0.2 eV.
+# Many PBE band gaps are known, but few from better methods. None of these are bundled, so this example imitates them:
+# 1.3 times the PBE gap plus 0.7 eV, with a scatter of 0.2 eV.
 import tempfile
 from pathlib import Path
 
@@ -27,15 +27,14 @@ better = 1.3 * pbe + 0.7 + random.normal(0, 0.2, len(pbe))
 many, few, test = np.split(random.permutation(len(pbe))[:700], [500, 600])
 
 # %%
-# The parent learns PBE gaps of 500 crystals. A file of ``save_model`` keeps it.
+# Train the parent on the PBE gaps of 500 crystals and save it with ``save_model``.
 parent = SiteNetRegressor(max_epochs=10, random_state=0).fit(crystals[many], pbe[many])
 file = Path(tempfile.mkdtemp()) / "pbe.safetensors"
 save_model(parent, file)
 
 # %%
-# Networks for the better gaps learn from up to 90 other crystals, and are tested on 100 that none has seen. As the
-# target is another one, ``new_head=True`` begins the output and its standardisation anew; ``frozen`` leaves parts as
-# they are.
+# Train models for the better gaps on up to 90 other crystals, and test them on 100 that no model has seen. The target
+# differs, so ``new_head=True`` starts the output layer and its standardisation afresh; ``frozen`` keeps parts fixed.
 ways = {
     "random weights": {},
     "fine-tuned": {"pretrained": file, "new_head": True},
@@ -57,7 +56,7 @@ errors = pd.DataFrame(rows).pivot_table("MAE (eV)", "crystals", "from")[list(way
 errors.round(3)
 
 # %%
-# The same as a picture: means of two draws of the crystals to learn from.
+# Plot the errors, averaged over two draws of the training crystals.
 figure, ax = plt.subplots(layout="constrained")
 for name in ways:
     ax.plot(errors.index, errors[name], "o-", label=name)
@@ -68,9 +67,9 @@ ax.set(xlabel="crystals with a known better gap", ylabel="test MAE (eV)")
 ax.legend()
 
 # %%
-# A parent of a less related property, or of other kinds of crystals, can help less, or harm: compare with random
-# weights.
+# A parent trained on a less related property, or on other kinds of crystals, can help less or even harm. Always compare
+# with random weights.
 #
-# In a search or in cross-validation scikit-learn clones its estimators, which unfits a model given as ``pretrained``. A
-# path stays what it is; ``FrozenEstimator(parent)`` of scikit-learn does too.
+# In a search or in cross-validation, scikit-learn clones its estimators, and a clone of a model given as ``pretrained``
+# is not fitted. Pass a path instead, or scikit-learn's ``FrozenEstimator(parent)``.
 SiteNetRegressor(pretrained=file, new_head=True).get_params()["pretrained"].name

@@ -6,8 +6,8 @@ Featurize straight to disk, train from a memory map, predict chunk by chunk, and
 """
 
 # %%
-# A store is a folder of flat arrays. It is made chunk by chunk; killed in the middle, the same call goes on where it
-# was. Here 500 crystals stand for millions.
+# A store is a folder of flat arrays, written chunk by chunk. If the process is killed, the same call resumes. Here 500
+# crystals stand in for millions.
 import tempfile
 from pathlib import Path
 
@@ -16,9 +16,14 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import make_pipeline
 
-from sitenet_sklearn import RaggedCrystals, SiteNetRegressor, SupercellFeaturizer, predict_in_chunks
+from sitenet_sklearn import (
+    RaggedCrystals,
+    SiteNetRegressor,
+    SupercellFeaturizer,
+    featurize_to_store,
+    predict_in_chunks,
+)
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.featurization.streaming import featurize_to_store
 
 structures, band_gap = load_dielectric(return_X_y=True)
 structures, band_gap = structures[:500], band_gap[:500]
@@ -27,24 +32,24 @@ featurizer = SupercellFeaturizer(max_atoms=50)
 featurize_to_store(featurizer, (structure for structure in structures), path, chunk_size=100)
 
 # %%
-# Opened again it takes almost no memory: arrays stay on disk until they are read. Checksums are compared once.
+# An opened store needs almost no memory: arrays stay on disk until they are read. Checksums are verified on opening.
 crystals = RaggedCrystals.open(path)
 type(crystals.field("pair_distance").base).__name__, crystals
 
 # %%
-# What is on disk. Pairs need most of the room, so ``max_atoms`` decides.
+# Pairs take most of the space on disk, so ``max_atoms`` decides the size.
 sizes = pd.Series({file.stem: file.stat().st_size / len(crystals) for file in path.glob("*.npy")}).sort_values()
 figure, ax = plt.subplots(layout="constrained")
 ax.barh(sizes.index, sizes)
 ax.set(xlabel="bytes a crystal")
 
 # %%
-# Rows of the store are views. Training reads the batches that it needs.
+# Rows of the store are views. Training reads the batches it needs.
 half = np.arange(len(crystals)) % 2 == 0
 model = SiteNetRegressor(max_epochs=6, random_state=0).fit(crystals[half], band_gap[half])
 
 # %%
-# ``predict_in_chunks`` takes a store, or a generator of structures for a pipeline. It holds one chunk at a time.
+# ``predict_in_chunks`` takes a store, or for a pipeline a generator of structures. It keeps one chunk in memory.
 of_store = predict_in_chunks(model, crystals[~half], chunk_size=100)
 pipeline = make_pipeline(featurizer, model)
 others = (structure for structure, known in zip(structures, half, strict=True) if not known)
@@ -53,11 +58,11 @@ figure, ax = plt.subplots(layout="constrained")
 ax.plot(band_gap[~half], of_store, ".")
 ax.axline((0, 0), slope=1, color="gray")
 ax.set(xlabel="band gap (eV)", ylabel="predicted (eV)")
-ax.set_title(f"largest difference of both ways {np.abs(of_store - of_generator).max():.1e} eV")
+ax.set_title(f"largest difference between the two ways {np.abs(of_store - of_generator).max():.1e} eV")
 
 # %%
-# Several processes: ``n_jobs`` featurizes chunks in parallel through joblib, on this machine or on whatever backend is
-# active. On a Dask cluster::
+# To use several processes, set ``n_jobs``. Chunks are then featurized in parallel through joblib, on this machine or on
+# the active backend, for example a Dask cluster::
 #
 #     from dask.distributed import Client
 #
@@ -65,4 +70,4 @@ ax.set_title(f"largest difference of both ways {np.abs(of_store - of_generator).
 #         crystals = SupercellFeaturizer(n_jobs=-1).transform(structures)
 #         scores = cross_val_score(model, crystals, y, n_jobs=5)
 #
-# ``sitenet_sklearn.tuning.workers.launch_workers`` starts one process for every GPU.
+# ``sitenet_sklearn.tuning.launch_workers`` starts one process per GPU.

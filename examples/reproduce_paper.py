@@ -1,5 +1,5 @@
 """
-The paper's tables and figures, with figures of this library beside them.
+Reproduce the paper's tables and figures.
 
     python examples/reproduce_paper.py train --train-size 1000 --max-atoms 50 --seeds 0 1 2
     python examples/reproduce_paper.py train --train-size 1000 --max-atoms 500 --cutoff 5 --minutes 60
@@ -8,8 +8,8 @@ The paper's tables and figures, with figures of this library beside them.
     python examples/reproduce_paper.py submission
 
 Matbench's mp_gap and mp_e_form are downloaded, or read from `--data`: a file as Matbench publishes it, or JSON lines
-with `id`, `poscar`, `matbench_fold` and the targets. Crystals, trainings and predictions are kept in the folder: a
-command that was interrupted goes on. `report` writes what is there into report.md, with the figures beside it.
+with `id`, `poscar`, `matbench_fold` and the targets. The folder keeps crystals, models and predictions, so an
+interrupted command resumes. `report` writes the results in the folder to report.md, with the figures beside it.
 """
 
 import argparse
@@ -31,17 +31,15 @@ from pymatgen.core import Structure
 from sklearn.metrics import max_error, mean_absolute_error, root_mean_squared_error
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, load_model, save_model
-from sitenet_sklearn.analysis.attention import long_range_coefficients
-from sitenet_sklearn.analysis.complexity import complexity
+from sitenet_sklearn.analysis import complexity, long_range_coefficients
 from sitenet_sklearn.datasets import fetch_matbench
-from sitenet_sklearn.displays.attention import AttentionHistogramDisplay, LongRangeDisplay
-from sitenet_sklearn.displays.predictions import ParityDisplay
+from sitenet_sklearn.displays import AttentionHistogramDisplay, LongRangeDisplay, ParityDisplay
 
 TASKS = {
     "band-gap": ("matbench_mp_gap", "band_gap_eV", "eV"),
     "formation-energy": ("matbench_mp_e_form", "formation_energy_eV_per_atom", "eV/atom"),
 }
-"""Task of Matbench, key in JSON lines, and unit of every target."""
+"""Matbench task, key in JSON lines, and unit of every target."""
 
 PAPER = {
     ("band-gap", None, 500, None): "0.234 (Table 2)",
@@ -51,7 +49,7 @@ PAPER = {
     ("band-gap", 1000, None, None): "0.74 to 0.78 (Table 3)",
     ("band-gap", 10000, None, None): "0.47 to 0.49 (Table 3)",
 }
-"""Mean absolute errors of the paper by target, training crystals, atoms and cut-off; None stands for all."""
+"""Mean absolute errors in the paper by target, training crystals, atoms and cut-off; None stands for all."""
 
 
 def load_crystals(options):
@@ -71,7 +69,7 @@ def load_crystals(options):
 
 
 def split(table, options):
-    """Draw the crystals to train on and to test on; the same numbers give the same crystals."""
+    """Draw the training and test crystals; the same options give the same crystals."""
     fold = table["fold"].min() if options.fold is None else options.fold
     parts = [table[table["fold"] != fold], table[table["fold"] == fold]]
     sizes = options.train_size, options.test_size
@@ -82,7 +80,7 @@ def split(table, options):
 
 
 def featurized(part, options):
-    """Crystals of a part of the table, kept in the folder."""
+    """Featurize a part of the table, and keep the result in the folder."""
     name = hashlib.sha256(f"{options.max_atoms} {' '.join(part['id'])}".encode()).hexdigest()[:16]
     path = options.folder / "crystals" / f"{name}.joblib"
     if not path.is_file():
@@ -103,7 +101,7 @@ def featurized(part, options):
 
 
 def affordable_epochs(X, y, options):
-    """Tell how many epochs fit into the minutes allowed, from the time of one epoch on a sample."""
+    """Estimate how many epochs fit into the minutes allowed, from the time of one epoch on a sample."""
     if options.minutes is None:
         return options.max_epochs
     sample = np.random.RandomState(0).permutation(len(X))[:500]
@@ -115,7 +113,7 @@ def affordable_epochs(X, y, options):
 
 
 def train(options):
-    """Train and test a network for every seed that is not done."""
+    """Train and test a model for every seed that is not done."""
     paths = {seed: options.folder / "runs" / f"{run_name(options)}_{seed}.json" for seed in options.seeds}
     if all(path.is_file() for path in paths.values()):
         return
@@ -127,7 +125,7 @@ def train(options):
         if path.is_file():
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        plan = path.with_suffix(".epochs")  # the same number when an interrupted training goes on
+        plan = path.with_suffix(".epochs")  # keep the number when an interrupted training resumes
         if not plan.is_file():
             plan.write_text(str(affordable_epochs(X[small], y[small], options)))
         model = SiteNetRegressor(
@@ -159,7 +157,7 @@ def run_name(options):
 
 
 def read_runs(folder):
-    """Group the results in the folder by their setting, smaller ones first."""
+    """Group the results in the folder by setting, smaller ones first."""
     groups = {}
     for path in sorted((folder / "runs").glob("*.json")):
         groups.setdefault(path.stem.rpartition("_")[0], []).append(json.loads(path.read_text()))
@@ -172,7 +170,7 @@ def read_runs(folder):
 
 
 def report(options):
-    """Write report.md: a row for every setting, and the figures of its first network."""
+    """Write report.md: a row for every setting, and the figures of its first model."""
     rows = [
         "| target | training crystals | atoms | cut-off (Å) | MAE | spread | seeds | epochs | minutes each | paper |"
     ]
@@ -205,7 +203,7 @@ def report(options):
 
 
 def command(runs):
-    """Tell the command that trains the networks of a setting."""
+    """Return the command that trains the models of a setting."""
     words = ["python examples/reproduce_paper.py train --target", runs[0]["target"]]
     for name in ("train_size", "max_atoms", "cutoff", "fold"):
         if runs[0][name] is not None:
@@ -214,7 +212,7 @@ def command(runs):
 
 
 def draw(name, run, folder):
-    """Draw Figs. 5b, 6 and 7 for a network, and return the files."""
+    """Draw Figs. 5b, 6 and 7 for a model, and return the files."""
     model = load_model(folder / "runs" / f"{name}_{run['seed']}.safetensors")
     options = argparse.Namespace(folder=folder, max_atoms=run["max_atoms"])
     X, cells = featurized(pd.DataFrame({"id": run["ids"]}), options)
@@ -253,7 +251,7 @@ def draw_learning_curve(folder):
 
 
 def submission(options):
-    """Write results.json.gz and info.json as Matbench takes them, when all five folds are trained on all crystals."""
+    """Write results.json.gz and info.json for Matbench, once all five folds are trained on all crystals."""
     task = TASKS[options.target][0]
     folds = {run["fold"]: run for runs in read_runs(options.folder).values() for run in runs if run["seed"] == 0}
     missing = [k for k in range(5) if k not in folds]
@@ -292,18 +290,18 @@ def submission(options):
 
 
 def main():
-    """Read the command and do it."""
+    """Parse the command line and run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["train", "report", "submission"])
     parser.add_argument("--target", choices=TASKS, default="band-gap")
-    parser.add_argument("--train-size", type=int, help="crystals to train on; default all")
-    parser.add_argument("--test-size", type=int, default=2000, help="crystals to test on; 0 for all")
-    parser.add_argument("--fold", type=int, help="Matbench's fold to test on; default the first there is")
+    parser.add_argument("--train-size", type=int, help="training crystals; default all")
+    parser.add_argument("--test-size", type=int, default=2000, help="test crystals; 0 for all")
+    parser.add_argument("--fold", type=int, help="Matbench fold to test on; default the first in the data")
     parser.add_argument("--max-atoms", type=int, default=100)
     parser.add_argument("--cutoff", type=float, help="cut-off of attention in angstrom")
     parser.add_argument("--max-epochs", type=int, default=40)
-    parser.add_argument("--minutes", type=float, help="time for one training; fewer epochs where it is too short")
-    parser.add_argument("--largest", type=int, default=100, help="largest primitive cell to train on")
+    parser.add_argument("--minutes", type=float, help="time for one training; fewer epochs if it is too short")
+    parser.add_argument("--largest", type=int, default=100, help="sites of the largest primitive cell to train on")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--data", type=Path, help="file to read instead of downloading")
     parser.add_argument("--folder", type=Path, default=Path("reproduction"))

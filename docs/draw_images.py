@@ -11,12 +11,18 @@ from mapie.regression import SplitConformalRegressor
 from sklearn.model_selection import LearningCurveDisplay, ShuffleSplit, train_test_split
 
 from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
-from sitenet_sklearn.analysis.complexity import complexity
-from sitenet_sklearn.analysis.intervals import predict_intervals
+from sitenet_sklearn.analysis import complexity, predict_intervals
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.displays.attention import AttentionHistogramDisplay, LongRangeDisplay, NeighborDisplay
-from sitenet_sklearn.displays.intervals import IntervalDisplay
-from sitenet_sklearn.displays.predictions import ElementErrorDisplay, ErrorDisplay, ParityDisplay, UncertaintyDisplay
+from sitenet_sklearn.displays import (
+    AttentionHistogramDisplay,
+    ElementErrorDisplay,
+    ErrorDisplay,
+    IntervalDisplay,
+    LongRangeDisplay,
+    NeighborDisplay,
+    ParityDisplay,
+    UncertaintyDisplay,
+)
 
 FOLDER = Path(__file__).parent / "images"
 LEVELS = np.linspace(0.1, 0.9, 9)

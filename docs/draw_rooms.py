@@ -2,8 +2,8 @@
 
 python docs/draw_rooms.py
 
-prints a table with a row for every room: its floor (the longest chain of rooms below it), what lives there (the first line of
-its docstring), and the rooms that it imports from. Files that lie directly in the package are the room "words", but for
+prints a table with a row for every room: its floor (the longest chain of rooms below it), what lives there (the first
+line of its docstring), and the rooms that it imports from. Files that lie directly in the package are one room, but for
 `datasets`, which reads crystals.
 """
 

@@ -1,4 +1,7 @@
-"""Checks of what users hand in. This file alone uses what scikit-learn keeps private."""
+"""Checks of what users hand in. This file alone uses what scikit-learn keeps private.
+
+The estimators hold tables of constraints, `_parameter_constraints`, for it.
+"""
 
 import numbers
 

@@ -11,83 +11,96 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import mean_absolute_error
 
 import sitenet_sklearn
 from sitenet_sklearn import datasets
-from sitenet_sklearn.cli import demo
 from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES
 from sitenet_sklearn.crystals.site_features import SITE_FEATURES
-from sitenet_sklearn.estimators import reference
-from sitenet_sklearn.network import attention, batch, layers
-from sitenet_sklearn.network import sitenet as network
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-DOCUMENTED = [
-    *[getattr(sitenet_sklearn, name) for name in sitenet_sklearn.__all__],
-    sitenet_sklearn.RaggedCrystals.from_distances,
-    attention.AttentionBlock,
-    batch.CrystalDataset,
-    batch.SiteBudgetSampler,
-    batch.collate,
-    datasets.fetch_matbench,
-    datasets.load_dielectric,
-    datasets.load_formation_energy,
-    demo.run_demo,
-    layers.ActNorm,
-    layers.Perceptron,
-    network.SiteNet,
-    reference.load_reference_checkpoint,
-]
+ROOMS = ("crystals", "featurization", "network", "training", "estimators", "analysis", "tuning", "tables", "displays")
+MODULES = ["sitenet_sklearn", *(f"sitenet_sklearn.{name}" for name in (*ROOMS, "datasets", "metrics", "exceptions"))]
+"""Where public names are: what the `__all__` of one of these names is public."""
+
+NAMES = {"INTERACTION_FEATURES": INTERACTION_FEATURES, "SITE_FEATURES": SITE_FEATURES, "torch": torch, "np": np}
+NAMES["mean_absolute_error"] = mean_absolute_error
 
 
-INTERNAL = {
-    "__main__": "entry point",
-    "architecture": "parameters of the estimators, documented there",
-    "checkpoint": "reached through checkpoint_dir=",
-    "cli": "documented by sitenet --help",
-    "cli_analysis": "documented by sitenet --help",
-    "cli_options": "documented by sitenet --help",
-    "cli_training": "documented by sitenet --help",
-    "kernels": "inner loops of the attention blocks",
-    "memory": "works by itself",
-    "model_file": "behind save_model and load_model",
-    "pipelines": "behind the command line",
-    "studies": "behind tune",
-    "tiles": "inner loops of the attention blocks",
-    "trials": "behind tune",
-    "usable": "checks behind fit and predict",
-    "partial_file": "how long files are written",
-    "stored_crystals": "checks behind RaggedCrystals.open",
-    "whole_file": "how files are written",
-}
-"""Modules that the API reference leaves out, and why; those that begin with an underscore are left out too."""
+def public_names():
+    """Triples (module, name, thing); what the top level names is listed there only."""
+    seen = {}
+    for module in MODULES:
+        loaded = importlib.import_module(module)
+        for name in loaded.__all__:
+            seen.setdefault(name, (module, name, getattr(loaded, name)))
+    return list(seen.values())
 
 
-NAMES = {"INTERACTION_FEATURES": INTERACTION_FEATURES, "SITE_FEATURES": SITE_FEATURES, "torch": torch}
+def public_callables():
+    """Public functions and classes, and the documented methods of the classes."""
+    for _, name, thing in public_names():
+        if not callable(thing) or (inspect.isclass(thing) and thing.__init__ is RuntimeError.__init__):
+            continue
+        yield name, thing
+        for method in sorted(vars(thing)) if inspect.isclass(thing) else ():
+            function = inspect.getattr_static(thing, method)
+            function = getattr(function, "__func__", function)
+            if inspect.isfunction(function) and not method.startswith("_"):
+                yield f"{name}.{method}", getattr(thing, method)
 
 
-def documented_parameters(thing):
-    section = re.search(r"Parameters\n-+\n(.*?)(\n\n[A-Z][A-Za-z ]+\n-+\n|\Z)", inspect.getdoc(thing), re.DOTALL)[1]
-    for names, kind in re.findall(r"^(\w[\w, ]*) : (.*)$", section, re.MULTILINE):
-        for name in names.split(", "):
-            yield name, kind
+def section(thing, title):
+    found = re.search(rf"(?:^|\n){title}\n-+\n(.*?)(\n\n[A-Z][A-Za-z ]+\n-+\n|\Z)", inspect.getdoc(thing), re.DOTALL)
+    return found and found[1]
 
 
-@pytest.mark.parametrize("thing", DOCUMENTED, ids=lambda thing: thing.__qualname__)
-def test_documented_defaults_are_those_of_the_signature(thing):
-    signature = inspect.signature(thing).parameters
-    documented = dict(documented_parameters(thing))
-    assert list(documented) == list(signature)
-    for name, parameter in signature.items():
-        stated = re.search(r"default=(.*)$", documented[name])
+def documented(text):
+    """Pairs (name, kind) of the entries of a section."""
+    for names, kind in re.findall(r"^(\w[\w, ]*) : (.*)$", text, re.MULTILINE):
+        yield from ((name, kind) for name in names.split(", "))
+
+
+def is_record(thing):
+    return inspect.isclass(thing) and (hasattr(thing, "_fields") or hasattr(thing, "__dataclass_fields__"))
+
+
+CALLABLES = dict(public_callables())
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_documented_parameters_and_defaults_are_those_of_the_signature(name):
+    thing = CALLABLES[name]
+    if is_record(thing):
+        fields = getattr(thing, "_fields", None) or tuple(thing.__dataclass_fields__)
+        assert tuple(entry for entry, _ in documented(section(thing, "Attributes"))) == fields
+        return
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    signature = {key: p for key, p in inspect.signature(thing).parameters.items() if p.kind not in variable}
+    signature.pop("self", None)
+    text = section(thing, "Parameters")
+    if text is None:  # a method that says all in a line
+        assert "." in name or not signature, f"{name} documents no parameters"
+        return
+    stated = dict(documented(text))
+    assert list(stated) == list(signature)
+    for key, parameter in signature.items():
+        default = re.search(r"default=(.*)$", stated[key])
         if parameter.default is inspect.Parameter.empty:
-            assert stated is None, name
+            assert default is None, key
         else:
-            assert eval(stated[1], NAMES) == parameter.default, name  # noqa: S307
+            assert default is not None, f"{key} states no default"
+            assert eval(default[1], NAMES) == parameter.default, key  # noqa: S307
+
+
+def test_every_public_name_says_what_it_is():
+    for _, name, thing in public_names():
+        assert not callable(thing) or re.match(r"[A-Z`].*\.$", inspect.getdoc(thing).splitlines()[0]), name
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
@@ -112,42 +125,10 @@ def names_of_reference():
         yield from ((module, name) for name in re.findall(r"^ {3}(\w+)$", entries, re.MULTILINE))
 
 
-def public_modules():
-    stems = {path.stem for path in (ROOT / "sitenet_sklearn").glob("*.py")}
-    assert set(INTERNAL) <= stems
-    return sorted(name for name in stems - set(INTERNAL) if not name.startswith("_"))
-
-
-@pytest.mark.parametrize("name", public_modules())
-def test_public_names_are_in_the_reference(name):
-    if name == "search":
-        pytest.importorskip("optuna_integration")
-    module = importlib.import_module(f"sitenet_sklearn.{name}")
-    kinds = (inspect.isclass, inspect.isfunction)
-    public = {
-        (f"sitenet_sklearn{'' if key in sitenet_sklearn.__all__ else f'.{name}'}", key)
-        for key, thing in vars(module).items()
-        if any(is_kind(thing) for is_kind in kinds)
-        and thing.__module__ == module.__name__
-        and not key.startswith("_")
-        and thing.__doc__
-    }
-    assert public <= set(names_of_reference())
-
-
-def test_reference_has_no_name_twice_and_none_that_is_not_there():
-    names = list(names_of_reference())
-    assert len(set(names)) == len(names)
-    assert {name for module, name in names if module == "sitenet_sklearn"} == set(sitenet_sklearn.__all__)
-    for module, name in names:
-        assert (ROOT / "sitenet_sklearn" / f"{module.partition('.')[2] or '__init__'}.py").is_file()
-        if module != "sitenet_sklearn.tuning.search_cv":
-            assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
-
-
-def test_reference_lists_the_internal_modules():
-    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(INTERNAL) - {"__main__"}
+def test_the_reference_lists_what_is_public_and_nothing_else():
+    listed = list(names_of_reference())
+    assert len(set(listed)) == len(listed)
+    assert set(listed) == {(module, name) for module, name, _ in public_names()}
 
 
 def test_every_page_is_in_a_table_of_contents():

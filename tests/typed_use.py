@@ -8,11 +8,13 @@ from pymatgen.core.structure import Structure
 
 import sitenet_sklearn
 from sitenet_sklearn import (
+    DisorderedRegressor,
     RaggedCrystals,
     SiteNetClassifier,
     SiteNetEnsemble,
     SiteNetRegressor,
     SupercellFeaturizer,
+    featurize_to_store,
     filter_structures,
     load_model,
     load_reference_checkpoint,
@@ -20,9 +22,7 @@ from sitenet_sklearn import (
     save_model,
 )
 from sitenet_sklearn.datasets import load_dielectric, load_formation_energy
-from sitenet_sklearn.estimators.disorder import DisorderedRegressor
 from sitenet_sklearn.exceptions import CrystalError, Failure, FeaturizationError
-from sitenet_sklearn.featurization.streaming import featurize_to_store
 
 
 def crystals(folder: Path) -> RaggedCrystals:

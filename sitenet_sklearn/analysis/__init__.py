@@ -12,13 +12,11 @@ from .attention import (
     attention_range,
     long_range_coefficients,
     neighbor_table,
-    strongest_neighbors,
-    summarize_attention,
 )
 from .complexity import Complexity, complexity
 from .cutoff import compare_cutoff
 from .intervals import Intervals, predict_intervals
-from .summary import changed_parameters, describe_model
+from .summary import describe_model
 
 __all__ = [
     "AttentionHistogram",
@@ -27,13 +25,10 @@ __all__ = [
     "attention_by_elements",
     "attention_histogram",
     "attention_range",
-    "changed_parameters",
     "compare_cutoff",
     "complexity",
     "describe_model",
     "long_range_coefficients",
     "neighbor_table",
     "predict_intervals",
-    "strongest_neighbors",
-    "summarize_attention",
 ]

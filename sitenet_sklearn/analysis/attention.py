@@ -270,7 +270,7 @@ def strongest_neighbors(estimator, X, ids, formulas, *, top=20):
     ------
     pandas.DataFrame
         Of one crystal: `id`, `formula`, `block`, `head`, `site`, and the columns of
-        `sitenet_sklearn.analysis.attention.neighbor_table`, the strongest first.
+        `sitenet_sklearn.analysis.neighbor_table`, the strongest first.
     """
     keys = ["block", "head", "site"]
     for k, record in enumerate(attention_of(estimator, X)):

@@ -9,7 +9,6 @@ folder, and `cache` remembers them.
 from .approximants import ordered_approximants
 from .cache import CrystalCache
 from .crystal import Crystal
-from .elements import elemental_property_names
 from .interaction_features import INTERACTION_FEATURES, interaction_feature_names
 from .ragged import RaggedCrystals
 from .site_features import SITE_FEATURES, site_feature_names
@@ -20,7 +19,6 @@ __all__ = [
     "Crystal",
     "CrystalCache",
     "RaggedCrystals",
-    "elemental_property_names",
     "interaction_feature_names",
     "ordered_approximants",
     "site_feature_names",

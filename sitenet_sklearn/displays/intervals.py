@@ -14,8 +14,10 @@ class IntervalDisplay(Display):
     ----------
     y_true, y_pred, lower, upper : ndarray of shape (n,)
         True values, predictions, and the ends of their intervals; crystals whose prediction is NaN are left out.
-    quantity, unit : str, default="band gap" and "eV"
-        What the axes say.
+    quantity : str, default="band gap"
+        What the axes call it.
+    unit : str, default="eV"
+        Its unit.
 
     Attributes
     ----------

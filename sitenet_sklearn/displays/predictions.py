@@ -31,8 +31,10 @@ class ParityDisplay(_QuantityDisplay):
     ----------
     y_true, y_pred : ndarray of shape (n,)
         True and predicted values; crystals whose prediction is NaN are left out, and counted in the title.
-    quantity, unit : str, default="band gap" and "eV"
-        What the axes say.
+    quantity : str, default="band gap"
+        What the axes call it.
+    unit : str, default="eV"
+        Its unit.
 
     Attributes
     ----------
@@ -82,8 +84,10 @@ class ErrorDisplay(_QuantityDisplay):
     ----------
     y_true, y_pred : ndarray of shape (n,)
         True and predicted values.
-    quantity, unit : str, default="band gap" and "eV"
-        What the axes say.
+    quantity : str, default="band gap"
+        What the axes call it.
+    unit : str, default="eV"
+        Its unit.
     n_bins : int, default=10
         Bins of equal width.
 

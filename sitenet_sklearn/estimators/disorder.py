@@ -100,7 +100,17 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X) -> np.ndarray:
-        """Predict the mean over the approximants or frames of every crystal, an ndarray of shape (n,)."""
+        """Predict the mean over the approximants or frames of every crystal.
+
+        Parameters
+        ----------
+        X : list
+            n crystals: structures, ordered or not, or lists of frames.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
         return self.predict_distribution(X)["mean"].to_numpy()
 
     def predict_distribution(self, X, *, quantiles=(0.05, 0.5, 0.95)) -> pd.DataFrame:

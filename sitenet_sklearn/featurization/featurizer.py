@@ -69,7 +69,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         them: keep an empty row each, see `RaggedCrystals.valid`, with a warning that lists them.
     cache : path-like, default=None
         File that remembers the records of crystals between calls and processes; None for none. Only what is
-        missing is computed, see `sitenet_sklearn.crystals.cache`.
+        missing is computed, see `CrystalCache`.
     n_jobs : int, default=None
         Number of parallel jobs of joblib; None means 1 unless a joblib context says otherwise.
     verbose : int, default=0

@@ -11,12 +11,10 @@ torch only; no pymatgen, no scikit-learn. A batch passes through the files in th
 - `weights_file`: the file of a trained network.
 """
 
-from .attention import AttentionBlock
 from .batch import CrystalBatch, collate
 from .sitenet import SiteNet
 
 __all__ = [
-    "AttentionBlock",
     "CrystalBatch",
     "SiteNet",
     "collate",

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset, Sampler
 
 @dataclass(frozen=True, slots=True)
 class CrystalBatch:
-    """b crystals with s sites and p pairs in all, without padding.
+    """Crystals of a batch, b of them, with s sites and p pairs in all, without padding.
 
     Attributes
     ----------

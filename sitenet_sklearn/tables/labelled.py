@@ -43,7 +43,7 @@ def read_labelled(path, targets=(), *, classify=False, on_error="raise", featuri
     Parameters
     ----------
     path : path-like
-        A table or folder, as `sitenet_sklearn.tables.reading.read_table` takes it.
+        A table or folder, as `sitenet_sklearn.tables.read_table` takes it.
     targets : sequence of str, default=()
         Columns of the targets; a folder in CGCNN's form counts them from "1", and has "1" where none is named.
     classify : bool, default=False

@@ -62,7 +62,7 @@ def predict_tables(model, tables, *, skip=0, on_error="raise", n_jobs=None):
     model : estimator or Pipeline
         As in `predict_table`.
     tables : iterable of CrystalTable
-        For example from `sitenet_sklearn.tables.reading.read_tables`.
+        For example from `sitenet_sklearn.tables.read_tables`.
     skip : int, default=0
         Number of rows at the beginning to leave out.
     on_error : {"raise", "mask"}, default="raise"

@@ -25,7 +25,7 @@ OPTIMIZERS = {
 
 
 class SiteNetTrainer(NeuralNet):
-    """skorch's loop with batches bounded by primitive sites, shared by all processes of torch.distributed.
+    """Training loop of skorch with batches bounded by primitive sites, shared by all processes of torch.distributed.
 
     Parameters
     ----------

@@ -20,9 +20,8 @@ from crystals import DATA, MATBENCH, read_records
 from scipy.stats import spearmanr
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, load_model, save_model
-from sitenet_sklearn.analysis.attention import attention_histogram, attention_range, long_range_coefficients
-from sitenet_sklearn.analysis.complexity import complexity
-from sitenet_sklearn.displays.attention import AttentionHistogramDisplay, LongRangeDisplay
+from sitenet_sklearn.analysis import attention_histogram, attention_range, complexity, long_range_coefficients
+from sitenet_sklearn.displays import AttentionHistogramDisplay, LongRangeDisplay
 
 TARGETS = {"band gap": "band_gap_eV", "formation energy": "formation_energy_eV_per_atom"}
 

@@ -20,8 +20,8 @@ from pymatgen.core import Structure
 
 from sitenet_sklearn import SupercellFeaturizer
 from sitenet_sklearn.featurization.records import find_geometry
-from sitenet_sklearn.network.batch import SiteBudgetSampler, collate
-from sitenet_sklearn.network.sitenet import SiteNet
+from sitenet_sklearn.network import SiteNet, collate
+from sitenet_sklearn.network.batch import SiteBudgetSampler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from redescribe import redescribe

@@ -18,8 +18,8 @@ import torch
 from crystals import samples
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.network.batch import SiteBudgetSampler, collate
-from sitenet_sklearn.network.sitenet import SiteNet
+from sitenet_sklearn.network import SiteNet, collate
+from sitenet_sklearn.network.batch import SiteBudgetSampler
 from sitenet_sklearn.network.tiles import CPU_TILE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from sitenet_sklearn import RaggedCrystals, load_reference_checkpoint
-from sitenet_sklearn.network.batch import collate
+from sitenet_sklearn.network import collate
 
 ALLOWED = {torch.float32: 1e-4, torch.float64: 1e-5}
 

@@ -11,7 +11,7 @@ import argparse
 from crystals import samples
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.network.sitenet import SiteNet
+from sitenet_sklearn.network import SiteNet
 
 
 def operations(network):

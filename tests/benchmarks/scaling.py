@@ -15,8 +15,7 @@ import torch
 
 from sitenet_sklearn import SupercellFeaturizer
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.network.batch import collate
-from sitenet_sklearn.network.sitenet import SiteNet
+from sitenet_sklearn.network import SiteNet, collate
 
 ATOMS = (50, 100, 200, 500, 1000, 2000)
 CRYSTALS = (1, 2, 4, 8, 16, 32, 64)

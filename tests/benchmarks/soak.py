@@ -34,10 +34,16 @@ from optuna.trial import TrialState
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from fuzzing import KINDS, make_material, run_case
 
-from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, load_model, predict_in_chunks, save_model
+from sitenet_sklearn import (
+    SiteNetRegressor,
+    SupercellFeaturizer,
+    featurize_to_store,
+    load_model,
+    predict_in_chunks,
+    save_model,
+)
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.featurization.streaming import featurize_to_store
-from sitenet_sklearn.tuning.search import tune
+from sitenet_sklearn.tuning import tune
 from sitenet_sklearn.tuning.studies import as_storage
 
 CONTEXT = multiprocessing.get_context("fork")

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from crystals import read_structures
 
-from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.featurization.streaming import featurize_to_store
+from sitenet_sklearn import SupercellFeaturizer, featurize_to_store
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -16,7 +16,7 @@ from sklearn.model_selection import ShuffleSplit, cross_val_score
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.datasets import load_dielectric
-from sitenet_sklearn.tuning.search import tune
+from sitenet_sklearn.tuning import tune
 
 
 def search(X, y, model, folds, options, pruner):

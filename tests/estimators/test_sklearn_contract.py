@@ -1,15 +1,22 @@
-"""What scikit-learn expects of its estimators, on the inputs that these two take."""
+"""What scikit-learn expects of its estimators, on the inputs that these take."""
+
+import inspect
 
 import joblib
 import numpy as np
 import pytest
 import sklearn
-from sklearn.base import clone, is_regressor
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import estimator_checks
 
-from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+import sitenet_sklearn
+import sitenet_sklearn.tuning
+from sitenet_sklearn import DisorderedRegressor, SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.tuning import SiteNetSearchCV
+
+WITHOUT_A_DEFAULT = (DisorderedRegressor, SiteNetSearchCV)
 
 DATA_FREE_CHECKS = [
     "check_estimator_cloneable",
@@ -29,10 +36,37 @@ def make_pipeline(**parameters):
     return Pipeline([("featurizer", SupercellFeaturizer(max_atoms=20)), ("sitenet", SiteNetRegressor(**tiny))])
 
 
+def public_estimators():
+    """One of every public estimator class; those that wrap another get one."""
+    for module in (sitenet_sklearn, sitenet_sklearn.tuning):
+        for name in module.__all__:
+            kind = getattr(module, name)
+            if inspect.isclass(kind) and issubclass(kind, BaseEstimator):
+                required = inspect.signature(kind).parameters.get("estimator")
+                wraps = required is not None and required.default is inspect.Parameter.empty
+                yield kind(SiteNetRegressor()) if wraps else kind()
+
+
 @pytest.mark.parametrize("check", DATA_FREE_CHECKS)
-@pytest.mark.parametrize("estimator", [SupercellFeaturizer(), SiteNetRegressor()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("estimator", list(public_estimators()), ids=lambda e: type(e).__name__)
 def test_data_free_checks(estimator, check):
+    if check == "check_parameters_default_constructible" and isinstance(estimator, WITHOUT_A_DEFAULT):
+        pytest.skip(
+            "the estimator inside is required, and scikit-learn's check knows what to pass for its own classes only"
+        )
     getattr(estimator_checks, check)(type(estimator).__name__, estimator)
+
+
+def test_every_estimator_is_checked():
+    names = {type(estimator).__name__ for estimator in public_estimators()}
+    assert names == {
+        "DisorderedRegressor",
+        "SiteNetClassifier",
+        "SiteNetEnsemble",
+        "SiteNetRegressor",
+        "SiteNetSearchCV",
+        "SupercellFeaturizer",
+    }
 
 
 def test_fit_predict_score(structures, band_gaps):

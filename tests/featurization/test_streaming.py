@@ -2,7 +2,6 @@ import signal
 import subprocess
 import sys
 import time
-import weakref
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -10,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
-from sklearn.pipeline import make_pipeline
 
-from sitenet_sklearn import RaggedCrystals, SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer, predict_in_chunks
+from sitenet_sklearn import SupercellFeaturizer
 from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.featurization.streaming import featurize_to_store
 
@@ -132,24 +130,15 @@ def test_all_failures_are_listed_with_their_index_in_the_whole(structures, tmp_p
     np.testing.assert_array_equal(np.flatnonzero(~stored.valid), [12, 21])
 
 
-def test_columns_of_tables_come_in_chunks_with_their_labels(pipeline, structures, tmp_path):
+def test_columns_of_tables_come_in_chunks_with_their_labels(structures, tmp_path):
     table = pd.DataFrame({"structure": structures[:12]}, index=[f"mp-{k}" for k in range(12)])
-    expected = pipeline.predict(table)
-    for X in (table, table["structure"], table.to_numpy()):
-        np.testing.assert_allclose(predict_in_chunks(pipeline, X, chunk_size=5), expected, atol=1e-5)
     assert len(featurize_to_store(FEATURIZER, table, tmp_path / "store", chunk_size=5)) == 12
     table.iloc[7, 0] = DISORDERED
-    for work in (
-        lambda: predict_in_chunks(pipeline, table, chunk_size=5),
-        lambda: featurize_to_store(FEATURIZER, table, tmp_path / "other", chunk_size=5),
-    ):
-        with pytest.raises(FeaturizationError, match=r"index 7 \(mp-7 "):
-            work()
+    with pytest.raises(FeaturizationError, match=r"index 7 \(mp-7 "):
+        featurize_to_store(FEATURIZER, table, tmp_path / "other", chunk_size=5)
 
 
-def test_a_single_crystal_is_no_iterable_of_crystals(pipeline, structures, tmp_path):
-    with pytest.raises(TypeError, match=r"predict_in_chunks expects a list of crystals, got a single str"):
-        predict_in_chunks(pipeline, "salt.cif")
+def test_a_single_crystal_is_no_iterable_of_crystals(structures, tmp_path):
     with pytest.raises(TypeError, match=r"got a single Structure: pass \[crystal\]"):
         featurize_to_store(FEATURIZER, structures[0], tmp_path / "store")
 
@@ -159,46 +148,3 @@ def test_existing_folder_and_no_crystals_are_refused(structures, tmp_path):
         featurize_to_store(FEATURIZER, structures, tmp_path)
     with pytest.raises(ValueError, match="at least one crystal is expected, got none"):
         featurize_to_store(FEATURIZER, [], tmp_path / "store")
-
-
-@pytest.fixture(scope="module")
-def pipeline(structures, band_gaps):
-    network = SiteNetRegressor(max_epochs=1, site_dim=3, attention_hidden_layers=(4,), random_state=0)
-    return make_pipeline(SupercellFeaturizer(max_atoms=50), network).fit(structures, band_gaps)
-
-
-@pytest.mark.parametrize("chunk_size", [1, 7, 40, 100])
-def test_predictions_in_chunks_are_those_in_one_piece(pipeline, structures, featurized, tmp_path, chunk_size):
-    expected = pipeline.predict(structures)
-    featurized.save(tmp_path / "store")
-    for model, X in (
-        (pipeline, iter(structures)),
-        (pipeline[-1], featurized),
-        (pipeline[-1], RaggedCrystals.open(tmp_path / "store")),
-    ):
-        np.testing.assert_allclose(predict_in_chunks(model, X, chunk_size=chunk_size), expected, atol=1e-5)
-
-
-def test_other_methods_and_no_crystals_in_chunks(pipeline, featurized, band_gaps):
-    model = SiteNetClassifier(max_epochs=1).fit(featurized, band_gaps > 1)
-    probabilities = predict_in_chunks(model, featurized, method="predict_proba", chunk_size=9)
-    np.testing.assert_allclose(probabilities, model.predict_proba(featurized), atol=1e-5)
-    with pytest.raises(ValueError, match="SupercellFeaturizer expects at least one crystal"):
-        predict_in_chunks(pipeline, iter([]))
-    assert predict_in_chunks(model, featurized[:0], method="predict_proba").shape == (0, 2)
-
-
-def test_chunks_are_read_as_they_are_needed(pipeline, structures):
-    made, most = [], 0
-
-    def crystals():
-        nonlocal most
-        for structure in structures:
-            copy = structure.copy()
-            made.append(weakref.ref(copy))
-            most = max(most, sum(reference() is not None for reference in made))
-            yield copy
-            del copy
-
-    predict_in_chunks(pipeline, crystals(), chunk_size=5)
-    assert most <= 11

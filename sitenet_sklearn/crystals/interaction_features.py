@@ -83,7 +83,7 @@ def interaction_features(distance, z_i, z_j, names=INTERACTION_FEATURES, *, xp=n
     --------
     >>> import numpy as np
     >>> interaction_features(np.array([0.0, 2.0]), np.array([11.0, 11.0]), np.array([11.0, 17.0])).round(3).tolist()
-    [[0.0, 5.062], [2.0, 3.901]]
+    [[0.0, 5.062], [2.0, 3.902]]
     """
     return xp.stack([_FORMULAS[name](distance, z_i, z_j, xp) for name in names], 1)
 

@@ -21,6 +21,7 @@ from sitenet_sklearn._validation import (
 from sitenet_sklearn._versions import versions
 from sitenet_sklearn.network.batch import CrystalDataset
 from sitenet_sklearn.network.layers import ACTIVATIONS, NORMALIZATIONS
+from sitenet_sklearn.network.pooling import POOLINGS
 from sitenet_sklearn.network.sitenet import SiteNet
 from sitenet_sklearn.training.checkpoint import TrainingCheckpoint, fingerprint_of_training
 from sitenet_sklearn.training.data_parallel import common_random
@@ -43,7 +44,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         **{name: [tuple, list] for name in LAYERS},
         "activation": [StrOptions(set(ACTIVATIONS))],
         "normalization": [StrOptions(set(NORMALIZATIONS))],
-        "pooling": [StrOptions({"mean", "max", "attention"})],
+        "pooling": [StrOptions(set(POOLINGS))],
         "cutoff": [Interval(Real, 0, None, closed="neither"), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "max_epochs": _POSITIVE,

@@ -8,7 +8,7 @@ from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES, 
 
 from .attention import AttentionBlock
 from .layers import Perceptron, straight_through_clamp
-from .segments import segment_max, segment_softmax, segment_sum
+from .pooling import POOLINGS
 from .tiles import make_tiles
 
 
@@ -141,7 +141,9 @@ class SiteNet(nn.Module):
     def global_vector(self, batch):
         """Representation of every crystal, the input of the last Linear: Tensor of shape (b, g)."""
         sites = self.pre_pool(self.site_representation(batch), batch.multiplicity)
-        return self.post_pool(self._pool(sites, batch), batch.multiplicity.new_ones(batch.n_crystals))
+        logits = None if self.pool_logit is None else self.pool_logit(sites)
+        pooled = POOLINGS[self.pooling](sites, batch, logits)
+        return self.post_pool(pooled, batch.multiplicity.new_ones(batch.n_crystals))
 
     def site_representation(self, batch):
         """Sites after every block, concatenated: Tensor of shape (s, n_blocks * n_heads * site_dim)."""
@@ -221,14 +223,6 @@ class SiteNet(nn.Module):
         within_unit_ball = weight / torch.linalg.vector_norm(weight, dim=1, keepdim=True).clamp(min=1)
         embedded = nn.functional.embedding(batch.atomic_numbers, within_unit_ball)
         return torch.cat([embedded, self._standardized("site", batch.site_features)], dim=1)
-
-    def _pool(self, sites, batch):
-        crystal, n_crystals = batch.site_crystal, batch.n_crystals
-        if self.pooling == "max":
-            return segment_max(sites, crystal, n_crystals)
-        logits = sites.new_zeros(len(sites), 1) if self.pooling == "mean" else self.pool_logit(sites)
-        share = segment_softmax(logits, batch.multiplicity, crystal, n_crystals)
-        return segment_sum(share * sites, crystal, n_crystals)
 
 
 def batch_features(batch, names):

@@ -16,6 +16,14 @@ from sitenet_sklearn.training.interrupts import watched_ctrl_c
 QUICK = {"max_epochs": 6, "random_state": 0, "site_dim": 6, "attention_hidden_layers": (8,), "batch_size": 60}
 
 
+@pytest.fixture(autouse=True)
+def python_handles_ctrl_c():
+    """Shells let what they start in the background ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class CtrlCIn(Callback):
     """Sends the signal of Ctrl-C from one of its methods, in the third epoch or at the first call."""
 

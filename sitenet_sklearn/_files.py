@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 
 def temporary_beside(path):
     """Name for what will be renamed to a path, in the same folder and never used before.
@@ -76,6 +78,8 @@ class PartialFile:
         The file at the end.
     fingerprint : str
         What the content follows from: a file begun with another one is not continued.
+    overwrite : bool, default=False
+        Whether a finished file of that name may be replaced at the end.
 
     Attributes
     ----------
@@ -84,17 +88,33 @@ class PartialFile:
 
     Raises
     ------
+    FileExistsError
+        If another process writes the same file, or has just finished it.
     ValueError
         If what is there was begun from something else, or is damaged.
     """
 
-    def __init__(self, path, fingerprint):
+    def __init__(self, path, fingerprint, *, overwrite=False):
         self.path = Path(path)
+        self.lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+        try:
+            self.lock.acquire(blocking=False)
+        except Timeout as error:
+            raise FileExistsError(
+                f"{path} is being written by another process: wait, or choose another name"
+            ) from error
+        if self.path.exists() and not overwrite:
+            self._release()
+            raise FileExistsError(f"{path} exists: choose another name")
         self.partial = self.path.with_name(f"{self.path.name}.partial")
         self.sidecar = self.path.with_name(f"{self.path.name}.partial.json")
         self.fingerprint, self.rows, self.n_bytes = fingerprint, 0, 0
         if self.sidecar.exists():
-            self._resume()
+            try:
+                self._resume()
+            except ValueError:
+                self._release()
+                raise
 
     def append(self, text, rows):
         """Add text that holds so many rows; afterwards it is on the disk."""
@@ -116,6 +136,12 @@ class PartialFile:
             file.truncate(self.n_bytes)
         self.partial.replace(self.path)
         self.sidecar.unlink()
+        self._release()
+
+    def _release(self):
+        """Let others write; a process that ends, however it does, lets them as well."""
+        Path(self.lock.lock_file).unlink(missing_ok=True)
+        self.lock.release()
 
     def _resume(self):
         remedy = f"remove {self.partial} and {self.sidecar} to begin anew"

@@ -25,17 +25,16 @@ from .options import (
     Jobs,
     Json,
     ModelFile,
+    Overwrite,
     Skip,
     StructureColumn,
     TableFile,
     Targets,
-    check_output,
     load_pipeline,
-    opened,
     say,
     say_left_out,
-    write_table,
 )
+from .outputs import check_output, opened, write_table
 
 CHUNK = 256
 
@@ -52,12 +51,13 @@ def evaluate(
     structure_column: StructureColumn = None,
     jobs: Jobs = 1,
     as_json: Json = False,
+    overwrite: Overwrite = False,
 ):
     """Measure how well a model predicts crystals whose target is known.
 
     Example: sitenet evaluate gap.safetensors test.csv --target band_gap --report report.html
     """
-    check_output(report)
+    check_output(report, [model, data], overwrite=overwrite, option="--report")
     fitted = load_pipeline(model)
     featurizer, estimator = split_featurizer(fitted)
     if featurizer is not None:
@@ -110,12 +110,13 @@ def explain(
     structure_column: StructureColumn = None,
     jobs: Jobs = 1,
     as_json: Json = False,
+    overwrite: Overwrite = False,
 ):
     """List what a model attends to in crystals: distances in angstrom, attention as shares of 1.
 
     Example: sitenet explain gap.safetensors my.cif --summary ranges
     """
-    check_output(output)
+    check_output(output, [model, *data], overwrite=overwrite)
     featurizer, estimator = attention_parts(load_pipeline(model), model)
     chunks = read_tables(data, structure_column=structure_column, chunk_size=CHUNK)
     if summary != "neighbors":

@@ -13,20 +13,20 @@ from sitenet_sklearn.tables.predictions import PredictionFile, predict_tables
 from sitenet_sklearn.tables.reading import is_table, read_tables
 
 from . import analysis, training
-from .demo import run_demo
+from .demo import FILES, run_demo
 from .options import (
     CrystalFiles,
     Jobs,
     Json,
     ModelFile,
+    Overwrite,
     Quiet,
     StructureColumn,
-    check_output,
     load_pipeline,
     say,
     say_left_out,
-    write_table,
 )
+from .outputs import check_output, write_table
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -61,18 +61,20 @@ def predict(
     structure_column: StructureColumn = None,
     jobs: Jobs = 1,
     as_json: Json = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ):
     """Predict for crystals in files and tables, and print a table as CSV.
 
     Example: sitenet predict gap.safetensors my.cif POSCAR
     """
-    check_output(output)
+    check_output(output, [model, *files], overwrite=overwrite)
     pipeline = load_pipeline(model)
     options = {"structure_column": structure_column, "chunk_size": chunk_size}
     file = None
     if output is not None:
-        file = PredictionFile(output, model, read_tables(files, **options), form="json" if as_json else "csv")
+        form = "json" if as_json else "csv"
+        file = PredictionFile(output, model, read_tables(files, **options), form=form, overwrite=overwrite)
     done = file.rows if file else 0
     if done:
         say(f"{done} crystals are done already")
@@ -92,16 +94,20 @@ def predict(
 
 
 def demo(
+    *,
     output: Annotated[Path, typer.Option(help="Folder for the model, predictions and plot.")] = Path("sitenet-demo"),
     max_atoms: Annotated[int, typer.Option(min=1, help="Size of the supercells.")] = 100,
     max_epochs: Annotated[int, typer.Option(min=1, help="Length of training.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the models.")] = 0,
     crystals: Annotated[int | None, typer.Option(min=20, max=1056, help="Use only some, for a quick look.")] = None,
+    overwrite: Overwrite = False,
 ):
     """Train on the bundled band gaps and compare with simpler models.
 
     Example: sitenet demo --output sitenet-demo
     """
+    for name in FILES if output.is_dir() else ():
+        check_output(output / name, overwrite=overwrite)
     typer.echo("Band gaps of 1,056 crystals (Petousis et al. 2017): training Site-Net on 80 %", err=True)
     result = run_demo(output, max_atoms=max_atoms, max_epochs=max_epochs, random_state=seed, n_crystals=crystals)
     typer.echo("model                      test MAE (eV)")

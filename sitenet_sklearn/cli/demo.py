@@ -17,6 +17,7 @@ from sitenet_sklearn.tables.predictions import as_text
 from .pipelines import make_model, write_fitted
 
 N_TRAIN = 844
+FILES = ("model.safetensors", "predictions.csv", "parity.png")
 
 
 class DemoResult(NamedTuple):
@@ -70,7 +71,7 @@ def run_demo(folder, *, max_atoms=100, max_epochs=40, random_state=0, n_crystals
     predictions["gradient boosting, Magpie"] = boosting.fit(composition[train], y_train).predict(composition[test])
     predictions["median"] = DummyRegressor(strategy="median").fit(train[:, None], y_train).predict(test[:, None])
     errors = {name: mean_absolute_error(y_test, y) for name, y in predictions.items()}
-    files = [folder / "model.safetensors", folder / "predictions.csv", folder / "parity.png"]
+    files = [folder / name for name in FILES]
     write_fitted(pipeline, files[0])
     _write_predictions(files[1], crystals, test, predictions["Site-Net"])
     _draw_parity(files[2], y_test, predictions["Site-Net"])

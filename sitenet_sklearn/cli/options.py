@@ -1,17 +1,13 @@
-"""What the commands share: options, models, and where output goes."""
+"""What the commands share: options, models, and messages."""
 
 import json
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import joblib
 import typer
 
-from sitenet_sklearn._files import written_whole
 from sitenet_sklearn.estimators.persistence import load_model
-from sitenet_sklearn.tables.predictions import as_text
 
 MODELS = (".safetensors", ".joblib")
 
@@ -50,6 +46,7 @@ MaxEpochs = Annotated[int, typer.Option(min=1, help="Length of training.")]
 Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
 Classify = Annotated[bool, typer.Option("--classify", help="The target is a class, not a number.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
 def say(message):
@@ -115,29 +112,3 @@ def parse_parameters(entries):
             value = text
         parameters[name] = tuple(value) if isinstance(value, list) else value
     return parameters
-
-
-def check_output(path, suffixes=None):
-    """Raise a BadParameter unless a file can be written there, before anything long begins."""
-    if path is None:
-        return
-    if suffixes and path.suffix not in suffixes:
-        raise typer.BadParameter(f"--output {path} must end in {' or '.join(suffixes)}")
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise typer.BadParameter(f"--output {path} cannot be written: it is a folder, or in none")
-
-
-@contextmanager
-def opened(output):
-    """Give a text stream: stdout, or a file that gets its name at the end."""
-    if output is None:
-        yield sys.stdout
-        return
-    with written_whole(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        yield stream
-
-
-def write_table(frame, stream, *, as_json=False, header=True):
-    """Write a data frame as CSV or as lines of JSON."""
-    stream.write(as_text(frame, form="json" if as_json else "csv", header=header))
-    stream.flush()

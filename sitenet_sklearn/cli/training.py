@@ -20,6 +20,7 @@ from .options import (
     Json,
     MaxAtoms,
     MaxEpochs,
+    Overwrite,
     Parameters,
     Quiet,
     Seed,
@@ -27,11 +28,11 @@ from .options import (
     StructureColumn,
     TableFile,
     Targets,
-    check_output,
     parse_parameters,
     say,
     say_left_out,
 )
+from .outputs import check_output
 from .pipelines import check_targets, make_model, study_name, write_fitted
 
 Output = Annotated[Path, typer.Option(help="Model to write: .safetensors, or .joblib.")]
@@ -55,6 +56,7 @@ def fit(
     on_error: Skip = "raise",
     parameter: Parameters = None,
     structure_column: StructureColumn = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ):
     """Train a model on a table of crystals.
@@ -63,7 +65,7 @@ def fit(
 
     Example: sitenet fit gaps.csv --target band_gap --output gap.safetensors
     """
-    check_output(output, MODELS)
+    check_output(output, [data], overwrite=overwrite, suffixes=MODELS)
     own_folder = checkpoint_dir is None
     folder = checkpoint_dir or output.with_name(f"{output.name}.checkpoints")
     settings = {"max_atoms": max_atoms, "max_epochs": max_epochs, "device": device, "random_state": seed, "jobs": jobs}
@@ -111,6 +113,7 @@ def tune(
     parameter: Parameters = None,
     structure_column: StructureColumn = None,
     as_json: Json = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ):
     """Search the hyper-parameters that predict held-out crystals best, and train with them.
@@ -120,7 +123,8 @@ def tune(
     Example: sitenet tune gaps.csv --target band_gap --output best.safetensors --trials 30
     """
     search = _import_tune()
-    check_output(output, MODELS)
+    for path, suffixes in ((output, MODELS), (_table_of(output), None)):
+        check_output(path, [data], overwrite=overwrite, suffixes=suffixes)
     settings = {"max_atoms": max_atoms, "max_epochs": max_epochs, "device": device, "random_state": seed, "jobs": jobs}
     pipeline = make_model(parse_parameters(parameter), classify=classify, quiet=True, **settings)
     crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
@@ -160,9 +164,14 @@ def _read(data, target, pipeline, *, on_error, structure_column):
     return crystals
 
 
+def _table_of(output):
+    """Where the table of trials goes."""
+    return output.with_name(f"{output.stem}-trials.csv")
+
+
 def _tell_study(result, output, *, as_json):
     """Write the table of trials beside the output, and print score and parameters of the best."""
-    table = output.with_name(f"{output.stem}-trials.csv")
+    table = _table_of(output)
     with written_whole(table) as temporary:
         result.trials.to_csv(temporary, index=False, lineterminator="\n")
     score, parameters = rounded(result.study.best_value), result.study.best_params

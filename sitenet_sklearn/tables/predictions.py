@@ -205,6 +205,8 @@ class PredictionFile:
         All the crystals; their content is hashed.
     form : {"csv", "json"}, default="csv"
         As in `as_text`.
+    overwrite : bool, default=False
+        Whether a finished file may be replaced.
 
     Attributes
     ----------
@@ -213,14 +215,16 @@ class PredictionFile:
 
     Raises
     ------
+    FileExistsError
+        If another process writes it, or it is finished.
     ValueError
         If it was begun with another model, other crystals or another form.
     """
 
-    def __init__(self, path, model_path, tables, *, form="csv"):
+    def __init__(self, path, model_path, tables, *, form="csv", overwrite=False):
         model = hashlib.sha256(Path(model_path).read_bytes()).hexdigest()
         self.form = form
-        self.file = PartialFile(path, f"{model} {content_hash(tables)} {form}")
+        self.file = PartialFile(path, f"{model} {content_hash(tables)} {form}", overwrite=overwrite)
 
     @property
     def rows(self):

@@ -4,15 +4,15 @@ import gzip
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
 
 import pandas as pd
 from joblib import Parallel, delayed
-from pymatgen.core import Structure
 
-from sitenet_sklearn.crystals.structures import as_structure, structure_from_dict
+from sitenet_sklearn.crystals.structures import as_structure, structure_from_text
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
 TABLES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
@@ -123,6 +123,30 @@ def read_table(path, *, structure_column=None):
     return table
 
 
+def files_read(path):
+    """Name every file that reading a path would open, as far as it can be read.
+
+    Parameters
+    ----------
+    path : path-like
+        A file, table or folder, as in `read_tables`.
+
+    Yields
+    ------
+    Path
+        The path itself, what lies in it, and whatever its columns may name.
+    """
+    path = Path(path)
+    yield path
+    if path.is_dir():
+        yield from path.iterdir()
+    elif is_table(path) and path.is_file():
+        with suppress(ValueError):  # a damaged table: whoever reads it says so
+            for frame in _frames(path, LARGEST):
+                for column in frame:
+                    yield from (path.parent / entry for entry in frame[column] if _is_path(entry))
+
+
 def read_structures(table, *, start=0, n_jobs=None):
     """Read the crystals of a table.
 
@@ -172,7 +196,7 @@ def parse_crystal(crystal):
         return as_structure(crystal)
     kind = "JSON" if crystal.lstrip().startswith("{") else _kind_of_text(crystal)
     try:
-        return _of_text(crystal, kind)
+        return structure_from_text(crystal, kind.lower())
     except Exception as error:  # parsers of damaged text raise anything
         detail = f"{type(error).__name__}: {error!s:.120}"
         raise CrystalError(f"the text is not read as a crystal in {kind} ({detail})") from error
@@ -217,12 +241,6 @@ def _read_or_reason(crystal):
 
 def _kind_of_text(text):
     return "CIF" if re.search(r"^\s*(data_|_cell_length_a)", text, re.MULTILINE) else "POSCAR"
-
-
-def _of_text(text, kind):
-    if kind == "JSON":
-        return structure_from_dict(json.loads(text))
-    return Structure.from_str(text, fmt=kind.lower())
 
 
 def _table_in_chunks(path, structure_column, chunk_size):

@@ -114,7 +114,7 @@ def test_tune_goes_on_with_its_study(table, tmp_path):
     output = tmp_path / "best.safetensors"
     arguments = ["tune", table, "--target", "gap", "--output", output, *SMALL, "--folds", "2", "--json", "--trials"]
     assert json.loads(sitenet(*arguments, 1).stdout)["trials"] == 1
-    result = sitenet(*arguments, 2)
+    result = sitenet(*arguments, 2, "--overwrite")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["trials"] == 2

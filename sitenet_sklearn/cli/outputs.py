@@ -1,0 +1,63 @@
+"""Where the output of a command goes: never over what it reads, and over other files only when asked."""
+
+import sys
+from contextlib import contextmanager
+
+import typer
+
+from sitenet_sklearn._files import written_whole
+from sitenet_sklearn.tables.predictions import as_text
+from sitenet_sklearn.tables.reading import files_read
+
+
+def check_output(path, inputs=(), *, overwrite, option="--output", suffixes=None):
+    """Refuse a file that cannot or must not be written, before anything long begins.
+
+    Parameters
+    ----------
+    path : Path or None
+        File to write; None is always right.
+    inputs : sequence of Path, default=()
+        Files, tables and folders that the command reads. They are told apart by what they are, not by their spelling,
+        and are never replaced, nor any file in them or named by them.
+    overwrite : bool
+        Whether other files may be replaced.
+    option : str, default="--output"
+        Option that named the file, for messages.
+    suffixes : sequence of str, default=None
+        Endings that its name may have; None for any.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it must not be written.
+    """
+    if path is None:
+        return
+    if suffixes and path.suffix not in suffixes:
+        raise typer.BadParameter(f"{option} {path} must end in {' or '.join(suffixes)}")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{option} {path} cannot be written: it is a folder, or in none")
+    if not path.exists():
+        return
+    for name in inputs:
+        if any(path.samefile(found) for found in files_read(name) if found.exists()):
+            raise typer.BadParameter(f"{option} {path} would replace what is read from {name}: choose another name")
+    if not overwrite:
+        raise typer.BadParameter(f"{option} {path} exists: choose another name, or replace it with --overwrite")
+
+
+@contextmanager
+def opened(output):
+    """Give a text stream: stdout, or a file that gets its name at the end."""
+    if output is None:
+        yield sys.stdout
+        return
+    with written_whole(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
+
+
+def write_table(frame, stream, *, as_json=False, header=True):
+    """Write a data frame as CSV or as lines of JSON."""
+    stream.write(as_text(frame, form="json" if as_json else "csv", header=header))
+    stream.flush()

@@ -1,0 +1,169 @@
+"""No command replaces what it reads, nor any other file unless asked; two commands never write one file."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from sklearn.pipeline import make_pipeline
+from typer.testing import CliRunner
+
+from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
+from sitenet_sklearn._files import PartialFile
+from sitenet_sklearn.cli.app import app
+
+
+@pytest.fixture(scope="module")
+def fitted(structures, band_gaps):
+    model = make_pipeline(SupercellFeaturizer(20), SiteNetRegressor(max_epochs=1, site_dim=6, random_state=0))
+    return model.fit(structures[:10], band_gaps[:10])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, structures, band_gaps, fitted):
+    """A user's folder: a model, a table, a folder of crystals, a crystal, and links to them."""
+    save_model(fitted, tmp_path / "gap.safetensors")
+    texts = [structure.to(fmt="poscar") for structure in structures[:4]]
+    pd.DataFrame({"poscar": texts, "gap": band_gaps[:4]}).to_csv(tmp_path / "gaps.csv", index=False)
+    (tmp_path / "cifs").mkdir()
+    structures[0].to(filename=str(tmp_path / "cifs" / "a.cif"))
+    (tmp_path / "cifs" / "id_prop.csv").write_text("a,0.5\n")
+    pd.DataFrame({"file": ["cifs/a.cif"], "gap": [0.5]}).to_csv(tmp_path / "files.csv", index=False)
+    (tmp_path / "link.csv").symlink_to(tmp_path / "gaps.csv")
+    os.link(tmp_path / "gaps.csv", tmp_path / "hard.csv")
+    (tmp_path / "notes.csv").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def contents(folder):
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def sitenet(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+READS = [
+    ("predict gap.safetensors gaps.csv --output gaps.csv", "gaps.csv"),
+    ("predict gap.safetensors gaps.csv --output ./cifs/../gaps.csv", "gaps.csv"),
+    ("predict gap.safetensors gaps.csv --output link.csv", "gaps.csv"),
+    ("predict gap.safetensors link.csv --output gaps.csv", "link.csv"),
+    ("predict gap.safetensors gaps.csv --output hard.csv", "gaps.csv"),
+    ("predict gap.safetensors gaps.csv --output gap.safetensors", "gap.safetensors"),
+    ("predict gap.safetensors cifs/a.cif --output cifs/a.cif", "cifs/a.cif"),
+    ("predict gap.safetensors files.csv --output cifs/a.cif", "files.csv"),
+    ("predict gap.safetensors cifs --output cifs/id_prop.csv", "cifs"),
+    ("explain gap.safetensors gaps.csv --output gaps.csv", "gaps.csv"),
+    ("evaluate gap.safetensors gaps.csv --target gap --report gaps.csv", "gaps.csv"),
+    ("evaluate gap.safetensors gaps.csv --target gap --report gap.safetensors", "gap.safetensors"),
+]
+
+
+@pytest.mark.parametrize(("command", "read"), READS)
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_what_a_command_reads_is_never_replaced(folder, command, read, overwrite):
+    before = contents(folder)
+    result = sitenet(*command.split(), *overwrite)
+    assert result.exit_code == 2
+    assert f"would replace what is read from {read}" in " ".join(result.stderr.replace("│", " ").split())
+    assert contents(folder) == before
+
+
+EXISTS = [
+    "predict gap.safetensors gaps.csv --output notes.csv",
+    "explain gap.safetensors gaps.csv --output notes.csv",
+    "evaluate gap.safetensors gaps.csv --target gap --report notes.csv",
+    "fit gaps.csv --target gap --output other.safetensors --max-epochs 1 --max-atoms 20 -q",
+    "tune gaps.csv --target gap --output new.safetensors --trials 1 --folds 2 --max-epochs 1 --max-atoms 20 -q",
+    "demo --output demo --crystals 40 --max-epochs 1 --max-atoms 10",
+]
+
+
+@pytest.mark.parametrize("command", EXISTS)
+def test_other_files_are_replaced_only_when_asked(folder, command):
+    (folder / "demo").mkdir()
+    for name in ("other.safetensors", "new-trials.csv", "demo/predictions.csv"):
+        (folder / name).write_text("mine")
+    before = contents(folder)
+    result = sitenet(*command.split())
+    assert result.exit_code == 2
+    assert "exists: choose another name, or replace it with" in " ".join(result.stderr.replace("│", " ").split())
+    assert contents(folder) == before
+    result = sitenet(*command.split(), "--overwrite")
+    assert result.exit_code == 0, result.stderr
+    after = contents(folder)
+    assert any(before[name] == b"mine" != after[name] for name in before)
+
+
+def test_a_finished_file_is_not_written_again(folder):
+    assert sitenet("predict", "gap.safetensors", "gaps.csv", "--output", "out.csv").exit_code == 0
+    assert len(pd.read_csv("out.csv")) == 4
+    assert sitenet("predict", "gap.safetensors", "gaps.csv", "--output", "out.csv").exit_code == 2
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".out") or "partial" in path.name]
+
+
+def test_a_file_is_written_by_one_process_at_a_time(tmp_path):
+    first = PartialFile(tmp_path / "a.csv", "x")
+    first.append("1\n", 1)
+    with pytest.raises(
+        FileExistsError, match=r"a\.csv is being written by another process: wait, or choose another name"
+    ):
+        PartialFile(tmp_path / "a.csv", "x")
+    first.finish()
+    with pytest.raises(FileExistsError, match=r"a\.csv exists: choose another name"):
+        PartialFile(tmp_path / "a.csv", "x")
+    again = PartialFile(tmp_path / "a.csv", "x", overwrite=True)
+    again.append("2\n", 1)
+    assert (tmp_path / "a.csv").read_text() == "1\n"
+    again.finish()
+    assert (tmp_path / "a.csv").read_text() == "2\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_of_two_commands_on_one_file_one_refuses_and_the_other_is_whole():
+    table = pd.concat([pd.read_csv("gaps.csv")] * 20)
+    table.to_csv("many.csv", index=False)
+    command = [
+        sys.executable,
+        "-m",
+        "sitenet_sklearn",
+        "predict",
+        "gap.safetensors",
+        "many.csv",
+        "--output",
+        "same.csv",
+    ]
+    processes = [
+        subprocess.Popen([*command, "--chunk-size", "4", "-q"], stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    errors = [process.communicate()[1] for process in processes]
+    codes = sorted(process.returncode for process in processes)
+    assert codes == [0, 1] or (codes == [0, 2] and any("exists" in error for error in errors)), errors
+    assert any("written by another process" in error or "exists: choose" in error for error in errors)
+    assert len(pd.read_csv("same.csv")) == 80
+
+
+def test_a_killed_command_leaves_no_lock(folder):
+    pd.concat([pd.read_csv("gaps.csv")] * 50).to_csv("many.csv", index=False)
+    command = [
+        sys.executable,
+        "-m",
+        "sitenet_sklearn",
+        "predict",
+        "gap.safetensors",
+        "many.csv",
+        "--output",
+        "same.csv",
+    ]
+    with subprocess.Popen([*command, "--chunk-size", "4", "-q"]) as process:
+        while not (folder / "same.csv.partial.json").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    assert not (folder / "same.csv").exists()
+    subprocess.run([*command, "--chunk-size", "4", "-q"], check=True)
+    assert len(pd.read_csv("same.csv")) == 200

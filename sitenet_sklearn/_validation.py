@@ -4,10 +4,12 @@ The estimators hold tables of constraints, `_parameter_constraints`, for it.
 """
 
 import numbers
+from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config
 
 __all__ = [
     "HasMethods",
@@ -18,7 +20,9 @@ __all__ = [
     "check_sample_weight",
     "check_target",
     "check_widths",
+    "unchanged_after_error",
     "validate_parameters",
+    "wants_pandas",
 ]
 
 
@@ -58,6 +62,8 @@ def check_target(y, n_crystals):
 
 
 def _check_targets(array):
+    if np.iscomplexobj(array):
+        raise ValueError("y must hold real numbers, got complex ones")
     try:
         targets = array.astype(float)
     except (TypeError, ValueError) as error:
@@ -76,7 +82,10 @@ def check_sample_weight(sample_weight, n_crystals):
         raise ValueError(f"sample_weight must hold one weight for each of {n_crystals} crystals, got {weight.shape}")
     if not np.isfinite(weight).all() or weight.min() < 0 or weight.sum() == 0:
         raise ValueError("sample_weight must hold finite weights that are not negative, and one above 0")
-    return weight
+    largest = weight.max()
+    return (
+        weight if 1e-6 < largest < 1e6 else weight / largest
+    )  # their ratios count, and single precision must hold them
 
 
 def check_groups(groups, n_crystals):
@@ -99,3 +108,20 @@ def validate_parameters(estimator):
     """Raise the error of a wrong parameter as `fit` would, before any work; estimators without a table pass."""
     if hasattr(estimator, "_validate_params"):
         estimator._validate_params()  # noqa: SLF001
+
+
+@contextmanager
+def unchanged_after_error(estimator):
+    """Leave an estimator as it was if a with block raises an error; Ctrl-C keeps what was done so far."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except Exception:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def wants_pandas(estimator):
+    """Whether `set_output` asked an estimator for data frames of pandas."""
+    return _get_output_config("transform", estimator)["dense"] == "pandas"

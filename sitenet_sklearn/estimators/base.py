@@ -1,74 +1,45 @@
 """What the estimators share: parameters, training, and how they become fitted."""
 
-import os
 import warnings
-from numbers import Integral, Real
+from contextlib import nullcontext
 from typing import Self
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from sitenet_sklearn._validation import (
-    HasMethods,
-    Interval,
-    StrOptions,
     _fit_context,
     check_groups,
     check_sample_weight,
     check_widths,
+    unchanged_after_error,
 )
 from sitenet_sklearn._versions import versions
 from sitenet_sklearn.network.batch import CrystalDataset
-from sitenet_sklearn.network.layers import ACTIVATIONS, NORMALIZATIONS
-from sitenet_sklearn.network.pooling import POOLINGS
 from sitenet_sklearn.network.sitenet import SiteNet
 from sitenet_sklearn.training.checkpoint import TrainingCheckpoint, fingerprint_of_training
 from sitenet_sklearn.training.data_parallel import common_random
 from sitenet_sklearn.training.fine_tuning import continue_from, freeze, read_pretrained
-from sitenet_sklearn.training.trainer import OPTIMIZERS, make_trainer, resolve_device, seeded
+from sitenet_sklearn.training.trainer import make_trainer, own_generator, resolve_device, seeded
 
 from .inference import PAPER_BATCH_SIZE, NetworkInference, batches
-from .parameters import LAYERS, SIZES, ArchitectureParameters
+from .parameters import CONSTRAINTS, LAYERS, ArchitectureParameters
 from .selection import check_crystals, check_validation_data, resolve_batch_size, split_crystals, trainable
 
 _PICKLED_WITH = ("sitenet-sklearn", "torch", "skorch")
-_POSITIVE = [Interval(Integral, 1, None, closed="left")]
+HEAD_OPTIONS = ("n_targets", "clamp", "dropout")
+"""Arguments of `SiteNet` that a pretrained network leaves to the new estimator."""
+
+AFTER_FIT = 0.1
+"""Share of the learning rate with which `partial_fit` goes on after `fit`."""
 
 
 class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
     """Base of `SiteNetRegressor` and `SiteNetClassifier`; parameters are documented there."""
 
-    _parameter_constraints = {
-        **dict.fromkeys(SIZES, _POSITIVE),
-        **{name: [tuple, list] for name in LAYERS},
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "normalization": [StrOptions(set(NORMALIZATIONS))],
-        "pooling": [StrOptions(set(POOLINGS))],
-        "cutoff": [Interval(Real, 0, None, closed="neither"), None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "max_epochs": _POSITIVE,
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [*_POSITIVE, StrOptions({"auto"})],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [*_POSITIVE, None],
-        "gradient_accumulation": _POSITIVE,
-        "amp": ["boolean"],
-        "compile": ["boolean"],
-        "checkpoint_dir": [str, os.PathLike, None],
-        "callbacks": [list, tuple, None],
-        "device": [str, torch.device],
-        "train_oversized": ["boolean"],
-        "warm_start": ["boolean"],
-        "pretrained": [str, os.PathLike, HasMethods(["predict"]), None],
-        "new_head": ["boolean"],
-        "frozen": [tuple, list],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,
@@ -176,38 +147,52 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         FloatingPointError
             If the loss becomes NaN or infinite.
         """
+        with unchanged_after_error(self):
+            self._fit(X, y, sample_weight, validation_data, groups)
+        return self
+
+    def _fit(self, X, y, sample_weight, validation_data, groups):
         groups = None if groups is None else check_groups(groups, len(X))
         X, y, weight, rows = self._select(X, y, sample_weight, keep=self.warm_start)
-        given = None
+        held_out, device = None, resolve_device(self.device)
         if validation_data is not None:
-            given = CrystalDataset(*check_validation_data(validation_data, self, y, self._check_known_target))
-        device = resolve_device(self.device)
+            held_out = CrystalDataset(*check_validation_data(validation_data, self, X, y, self._check_known_target))
         random = common_random(check_random_state(self.random_state), device)
         share = self.validation_fraction if self.early_stopping else None
         train, rest = split_crystals(len(X), random, share=share, groups=None if groups is None else groups[rows])
-        data, held_out, seed = CrystalDataset(X, y, weight), given, random.randint(2**31 - 1)
+        data, seed = CrystalDataset(X, y, weight), random.randint(2**31 - 1)
         if held_out is None and len(rest):
             data, held_out = (CrystalDataset(X[k], y[k], weight[k]) for k in (train, rest))
-        checkpoint = None
-        if self.checkpoint_dir is not None:
-            datasets = [data] if held_out is None else [data, held_out]
-            checkpoint = TrainingCheckpoint(self.checkpoint_dir, self._fingerprint(datasets), seed)
-            seed = checkpoint.seed
-        self.batch_size_ = resolve_batch_size(self.batch_size, data.crystals.primitive_sizes)
-        with seeded(seed, device):
-            network = self._network_for(data, keep=self.warm_start)
+        if held_out is not None and np.isnan(held_out.y).all():
+            raise ValueError("the targets of all held-out crystals are unknown (NaN): hold out others")
+        with self._checkpoint([data] if held_out is None else [data, held_out], seed) as checkpoint:
+            self.batch_size_ = resolve_batch_size(self.batch_size, data.crystals.primitive_sizes)
+            seed = seed if checkpoint is None else checkpoint.seed
+            with seeded(seed, device):
+                network = self._network_for(data, keep=self.warm_start)
+                generator = own_generator(device)
             self.net_ = self._trainer(network, device, data.crystals.primitive_sizes, stop=held_out is not None)
             try:
-                self.net_.train(data, held_out=held_out, checkpoint=checkpoint)
+                self.net_.train(data, seed=seed, generator=generator, held_out=held_out, checkpoint=checkpoint)
             finally:
                 self.history_ = self.net_.history
-        return self
+
+    def _checkpoint(self, datasets, seed):
+        """Give the checkpoint of a training, as a context, or None for none."""
+        if self.checkpoint_dir is None:
+            return nullcontext()
+        beginning = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
+        if beginning is None and self.pretrained is not None:
+            beginning, _ = read_pretrained(self.pretrained)
+        fingerprint = fingerprint_of_training(type(self).__name__, self.get_params(), datasets, beginning)
+        return TrainingCheckpoint(self.checkpoint_dir, fingerprint, seed)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None) -> Self:
-        """Train for one more epoch, at the learning rate `lr` throughout.
+        """Train for one more epoch, at a constant learning rate.
 
-        The first call standardises inputs and targets by its crystals, later ones keep that.
+        It is `lr`, and a tenth of it after `fit`, which ends near 0. The first call standardises inputs and targets by
+        its crystals, later ones keep that. Parameters of training may change between calls.
 
         Parameters
         ----------
@@ -223,17 +208,23 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         estimator
             The estimator itself.
         """
-        X, y, weight, _ = self._select(X, y, sample_weight, keep=True)
-        data, device = CrystalDataset(X, y, weight), resolve_device(self.device)
-        random = common_random(check_random_state(self.random_state), device)
-        n_before = len(self.history_) if hasattr(self, "history_") else 0
-        with seeded((random.randint(2**31 - 1) + n_before) % 2**31, device):
-            network = self._network_for(data, keep=True)
-            if not hasattr(self, "net_") or self.net_.module_ is not network or self.net_.max_epochs != 1:
-                self.batch_size_ = resolve_batch_size(self.batch_size, X.primitive_sizes)
-                self.net_ = self._trainer(network, device).initialize()
-            self.net_.train_more(data)
-        self.history_ = self.net_.history
+        with unchanged_after_error(self):
+            X, y, weight, _ = self._select(X, y, sample_weight, keep=True)
+            data, device = CrystalDataset(X, y, weight), resolve_device(self.device)
+            random = common_random(check_random_state(self.random_state), device)
+            n_before = len(self.history_) if hasattr(self, "history_") else 0
+            seed = (random.randint(2**31 - 1) + n_before) % 2**31
+            with seeded(seed, device):
+                network = self._network_for(data, keep=True)
+                generator = own_generator(device)
+            self.batch_size_ = resolve_batch_size(self.batch_size, X.primitive_sizes)
+            earlier = self.net_ if hasattr(self, "net_") and self.net_.module_ is network else None
+            share = AFTER_FIT if earlier is not None and earlier.after_fit_ else 1.0
+            self.net_ = self._trainer(network, device).set_params(lr=share * self.lr).initialize()
+            if earlier is not None:
+                self.net_.go_on_from(earlier)
+            self.net_.train_more(data, seed=seed, generator=generator)
+            self.history_ = self.net_.history
         return self
 
     def _select(self, X, y, sample_weight, *, keep):
@@ -242,18 +233,11 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         check_widths(self, LAYERS)
         weight = check_sample_weight(sample_weight, len(X))
         y = self._check_target(y, len(X), known=keep and hasattr(self, "net_"))
-        rows = trainable(X, train_oversized=self.train_oversized)
+        rows = trainable(X, weight, train_oversized=self.train_oversized)
         return X[rows], y[rows], weight[rows], rows
 
     def _check_known_target(self, y, n):
         return self._check_target(y, n, known=True)
-
-    def _fingerprint(self, datasets):
-        """Name what a training follows from, for its checkpoint."""
-        beginning = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
-        if beginning is None and self.pretrained is not None:
-            beginning, _ = read_pretrained(self.pretrained)
-        return fingerprint_of_training(type(self).__name__, self.get_params(), datasets, beginning)
 
     def _remember_features(self, site_feature_names, interaction_feature_names):
         self.n_site_features_in_ = len(site_feature_names)
@@ -272,6 +256,8 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         if keep and hasattr(self, "net_"):
             fitted = self.net_.module_.config | {"site_features": self.site_feature_names_in_}
             wanted = config | {"site_features": names[0]}
+            if self.pretrained is not None:  # its architecture was taken over, whatever the parameters say
+                wanted = {name: wanted[name] for name in ("site_features", "interaction_features", *HEAD_OPTIONS)}
             for name, value in wanted.items():
                 if fitted[name] != value:
                     raise ValueError(f"the fitted network has {name}={fitted[name]!r} and cannot go on with {value!r}")
@@ -279,13 +265,15 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         if self.pretrained is None:
             network = SiteNet(**config)
         else:
-            head = {name: config[name] for name in ("n_targets", "clamp", "dropout")}
+            head = {name: config[name] for name in HEAD_OPTIONS}
             network = continue_from(self.pretrained, names, new_head=self.new_head, **head)
         self._remember_features(*names)
+        weights = torch.as_tensor(data.weight, dtype=torch.float32) if np.ptp(data.weight) > 0 else None
         if self.pretrained is None:
-            network.standardize_inputs(batches(data.crystals))
+            network.standardize_inputs(batches(data.crystals), weights)
         if self.pretrained is None or self.new_head:
-            network.standardize_target(torch.as_tensor(self._targets_to_standardize(data.y), dtype=torch.float32))
+            targets = torch.as_tensor(self._targets_to_standardize(data.y), dtype=torch.float32)
+            network.standardize_target(targets, weights)
         return network
 
     def _check_target(self, y, n, *, known):
@@ -319,6 +307,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         self._remember_features(site_feature_names, interaction_feature_names)
         self.batch_size_ = PAPER_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
         self.net_ = self._trainer(network, resolve_device(self.device)).initialize()
+        self.net_.after_fit_ = True
         self.history_ = self.net_.history
         return self
 

@@ -5,12 +5,13 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
+from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sitenet_sklearn._pipelines import prefix_of_last_step
-from sitenet_sklearn._validation import HasMethods, Interval, _fit_context
+from sitenet_sklearn._pipelines import last_step, prefix_of_last_step
+from sitenet_sklearn._validation import HasMethods, Interval, _fit_context, check_sample_weight
 from sitenet_sklearn.crystals.approximants import ordered_approximants
 from sitenet_sklearn.crystals.structures import as_structure
 from sitenet_sklearn.exceptions import CrystalError
@@ -87,16 +88,22 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         -------
         DisorderedRegressor
         """
+        check_consistent_length(X, y)
+        y = np.asarray(y)
+        if y.ndim != 1:
+            raise ValueError(f"y must hold one target for every crystal, got shape {y.shape}: fit one model a target")
         ordered, owner = self._expand(X)
-        weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, float)
+        weight = check_sample_weight(sample_weight, len(X))
         weight = (weight / np.bincount(owner, minlength=len(X)))[owner]
-        self.estimator_ = clone(self.estimator)
-        options = (
-            {}
-            if sample_weight is None and len(ordered) == len(X)
-            else {f"{prefix_of_last_step(self.estimator)}sample_weight": weight}
-        )
-        self.estimator_.fit(ordered, np.asarray(y)[owner], **options)
+        estimator = clone(self.estimator)
+        options = {}
+        if sample_weight is not None or len(ordered) > len(X):
+            if get_config()["enable_metadata_routing"]:
+                last_step(estimator).set_fit_request(sample_weight=True)
+                options = {"sample_weight": weight}
+            else:
+                options = {f"{prefix_of_last_step(estimator)}sample_weight": weight}
+        self.estimator_ = estimator.fit(ordered, y[owner], **options)
         return self
 
     def predict(self, X) -> np.ndarray:

@@ -5,8 +5,10 @@ from typing import Literal, Self, overload
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from sitenet_sklearn._validation import HasMethods, Interval, _fit_context
@@ -84,11 +86,24 @@ class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         SiteNetEnsemble
             The ensemble itself.
         """
+        if is_classifier(self.estimator):
+            raise TypeError(
+                "SiteNetEnsemble averages numbers and got a classifier: use scikit-learn's VotingClassifier, which "
+                'averages probabilities with voting="soft"'
+            )
+        if get_config()["enable_metadata_routing"]:
+            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         random = check_random_state(self.random_state)
         members = [self._member(random) for _ in range(self.n_members)]
         fits = (delayed(member.fit)(X, y, **fit_params) for member in members)
         self.estimators_ = list(Parallel(n_jobs=self.n_jobs)(fits))
         return self
+
+    def get_metadata_routing(self):
+        """Pass what `fit` is given to `fit` of the members: MetadataRouter."""
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        inner = SiteNetRegressor() if self.estimator is None else self.estimator
+        return MetadataRouter(owner=type(self).__name__).add(estimator=inner, method_mapping=mapping)
 
     @overload
     def predict(self, X, *, return_std: Literal[False] = ...) -> np.ndarray: ...

@@ -3,10 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sitenet_sklearn._validation import wants_pandas
 from sitenet_sklearn.network.batch import SiteBudgetSampler, collate
 from sitenet_sklearn.training.memory import in_parts
 
@@ -61,7 +63,7 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         raw = self._fill(X, n_targets or 1, lambda network, batch: network.raw(batch).reshape(len(batch), -1))
         return raw[:, 0] if n_targets is None else raw
 
-    def transform(self, X) -> np.ndarray:
+    def transform(self, X):
         """Compute the global vector of every crystal, the input of the last Linear.
 
         Parameters
@@ -71,11 +73,15 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        ndarray of shape (n, g)
-            As wide as the last layer after pooling; NaN for masked crystals.
+        ndarray or pandas.DataFrame of shape (n, g)
+            As wide as the last layer after pooling; NaN for masked crystals. A DataFrame after
+            ``set_output(transform="pandas")``, with the labels of the crystals.
         """
         check_is_fitted(self)
-        return self._fill(X, self._n_features_out, lambda network, batch: network.global_vector(batch))
+        vectors = self._fill(X, self._n_features_out, lambda network, batch: network.global_vector(batch))
+        if X.index is not None and wants_pandas(self):  # scikit-learn takes labels from data frames only
+            return pd.DataFrame(vectors, X.index, self.get_feature_names_out())
+        return vectors
 
     def site_representation(self, X) -> list[np.ndarray]:
         """Compute the vector of every primitive site, the outputs of all blocks side by side.
@@ -91,6 +97,8 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             One array for every crystal, with a row for each of its k primitive sites, equal sites next to each other
             in the order of ``X[i].atomic_numbers``; without rows for masked crystals.
         """
+        check_is_fitted(self)
+        check_crystals(X, self, may_be_empty=True)
         found = [np.zeros((0, self._site_width()), np.float32)] * len(X)
 
         def representations(network, batch):

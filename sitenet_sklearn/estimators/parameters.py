@@ -1,12 +1,54 @@
-"""Parameters of an estimator that say what network it trains, one by one or by the name of a preset."""
+"""Parameters of the estimators: what they may be, and those that go to the network and to the trainer."""
 
+import os
 from difflib import get_close_matches
+from numbers import Integral, Real
 from typing import Self
+
+import torch
+
+from sitenet_sklearn._validation import HasMethods, Interval, StrOptions
+from sitenet_sklearn.network.layers import ACTIVATIONS, NORMALIZATIONS
+from sitenet_sklearn.network.pooling import POOLINGS
+from sitenet_sklearn.training.trainer import OPTIMIZERS
 
 SIZES = ("embedding_dim", "site_dim", "interaction_dim", "n_heads", "n_blocks")
 LAYERS = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
 ARCHITECTURE = (*SIZES, *LAYERS, "activation", "normalization", "pooling", "cutoff", "dropout")
 TRAINING = ("lr", "optimizer", "weight_decay", "gradient_accumulation", "amp", "verbose")
+
+_POSITIVE = [Interval(Integral, 1, None, closed="left")]
+CONSTRAINTS = {
+    **dict.fromkeys(SIZES, _POSITIVE),
+    **{name: [tuple, list] for name in LAYERS},
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "normalization": [StrOptions(set(NORMALIZATIONS))],
+    "pooling": [StrOptions(set(POOLINGS))],
+    "cutoff": [Interval(Real, 0, None, closed="neither"), None],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "max_epochs": _POSITIVE,
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "optimizer": [StrOptions(set(OPTIMIZERS))],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [*_POSITIVE, StrOptions({"auto"})],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "patience": [*_POSITIVE, None],
+    "gradient_accumulation": _POSITIVE,
+    "amp": ["boolean"],
+    "compile": ["boolean"],
+    "checkpoint_dir": [str, os.PathLike, None],
+    "callbacks": [list, tuple, None],
+    "device": [str, torch.device],
+    "train_oversized": ["boolean"],
+    "warm_start": ["boolean"],
+    "pretrained": [str, os.PathLike, HasMethods(["predict"]), None],
+    "new_head": ["boolean"],
+    "frozen": [tuple, list],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+"""What every parameter may be, as scikit-learn checks it."""
 
 _PAPER = {
     "optimizer": "adamw",

@@ -36,6 +36,7 @@ _LOCAL = {
     "n_jobs": None,
 }
 """Parameters that belong to a machine or hold code, and what they are in a file."""
+MAX_DEPTH = 5
 _HISTORY = ("epoch", "train_loss", "valid_loss", "dur")
 
 
@@ -105,14 +106,27 @@ def load_model(path, *, device="auto") -> Any:
     """
     header, tensors = read_model(path)
     try:
-        model = _build(header["model"], dict(tensors), device)
-        _check_predicts(model)
+        _check_depth(header["model"])
+        rest = dict(tensors)
+        model = _build(header["model"], rest, device)
+        _check_predicts(model, rest)
     except Exception as error:  # whatever a header that says what cannot be makes others raise
         raise ValueError(f"{path} cannot be loaded: {error!s:.500}") from error
     return model
 
 
-def _check_predicts(model):
+def _check_depth(node, depth=0):
+    """Raise a ValueError for models inside models that nobody makes: each level costs three times as much."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"models are nested more than {MAX_DEPTH} deep")
+    inner = [step for _, step in node.get("steps", ())] + node.get("members", []) + [node.get("estimator")]
+    for other in filter(None, inner):
+        _check_depth(other, depth + 1)
+
+
+def _check_predicts(model, rest):
+    if rest:
+        raise ValueError(f"{len(rest)} tensors belong to no network: {', '.join(sorted(rest)[:5])}")
     check_is_fitted(model)
     if not hasattr(model, "predict"):
         raise ValueError("its last step cannot predict")
@@ -130,9 +144,10 @@ def _describe(model, tensors, *, fitted=True):
     parameters |= {name: value for name, value in _LOCAL.items() if name in parameters}
     node = {"class": kind, "parameters": {name: _saved(name, value) for name, value in parameters.items()}}
     if isinstance(model, SiteNetEnsemble):
-        check_is_fitted(model)
         node["estimator"] = None if estimator is None else _describe(estimator, tensors, fitted=False)
-        node["members"] = [_describe(member, tensors) for member in model.estimators_]
+        if fitted:
+            check_is_fitted(model)
+            node["members"] = [_describe(member, tensors) for member in model.estimators_]
     elif isinstance(model, BaseSiteNet) and fitted:
         node |= _describe_network(model, tensors)
     return node
@@ -144,7 +159,7 @@ def _describe_network(model, tensors):
     for name, tensor in network.state_dict().items():
         tensors[prefix + name] = tensor.detach().cpu().contiguous()
     node = {
-        "network": network.config,
+        "network": {name: plain(value) for name, value in network.config.items()},
         "site_features": model.site_feature_names_in_,
         "history": [{name: row[name] for name in _HISTORY if name in row} for row in model.history_],
         "prefix": prefix,
@@ -178,14 +193,19 @@ def _build(node, tensors, device):
     estimator = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()})
     validate_parameters(estimator)
     if cls is SiteNetEnsemble:
-        if node["estimator"] is not None:
-            estimator.set_params(estimator=_build(node["estimator"], tensors, device))
-        estimator.estimators_ = [_build(member, tensors, device) for member in node["members"]]
+        _build_members(estimator, node, tensors, device)
     elif issubclass(cls, BaseSiteNet):
         estimator.set_params(device=device)
         if "network" in node:
             _adopt_network(estimator, node, tensors)
     return estimator
+
+
+def _build_members(ensemble, node, tensors, device):
+    if node["estimator"] is not None:
+        ensemble.set_params(estimator=_build(node["estimator"], tensors, device))
+    if "members" in node:
+        ensemble.estimators_ = [_build(member, tensors, device) for member in node["members"]]
 
 
 def _adopt_network(estimator, node, tensors):

@@ -38,13 +38,15 @@ def check_crystals(X, estimator, *, may_be_empty=False):
         raise ValueError(f"{name} expects at least one crystal, got an empty RaggedCrystals")
 
 
-def trainable(X, *, train_oversized=False):
+def trainable(X, weight=None, *, train_oversized=False):
     """Tell which crystals to train on; warnings count the others.
 
     Parameters
     ----------
     X : RaggedCrystals
         n crystals.
+    weight : ndarray of shape (n,), default=None
+        Weights of the crystals: 0 is leaving out.
     train_oversized : bool, default=False
         Whether to keep crystals whose primitive cell alone exceeds `max_atoms`.
 
@@ -68,6 +70,10 @@ def trainable(X, *, train_oversized=False):
             stacklevel=4,
         )
         usable = usable & ~oversized
+    if usable.any() and weight is not None:
+        usable = usable & (weight > 0)
+        if not usable.any():
+            raise ValueError("sample_weight is 0 for all crystals that can be trained on: give one of them a weight")
     if not usable.any():
         raise ValueError(f"none of {len(X)} crystals can be trained on: all are masked or exceed max_atoms")
     return usable
@@ -106,6 +112,8 @@ def split_crystals(n, random, *, share=None, groups=None):
         splitter = GroupShuffleSplit(1, test_size=share, random_state=random)
         return next(splitter.split(groups, groups=groups))
     order, n_held_out = random.permutation(n), max(1, round(share * n))
+    if n_held_out >= n:
+        raise ValueError(f"validation_fraction={share} of {n} crystals leaves none to train on: pass a smaller one")
     return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
 
@@ -131,7 +139,7 @@ def resolve_batch_size(batch_size, sizes):
     return int(np.clip(np.sum(sizes) // STEPS_PER_EPOCH, *AUTO_BATCH_SIZES)) if batch_size == "auto" else batch_size
 
 
-def check_validation_data(validation_data, estimator, y, check_target):
+def check_validation_data(validation_data, estimator, X, y, check_target):
     """Check crystals and targets that were given to be held out.
 
     Parameters
@@ -140,6 +148,8 @@ def check_validation_data(validation_data, estimator, y, check_target):
         As given to `fit`.
     estimator : object
         Whose input this is.
+    X : RaggedCrystals
+        Training crystals.
     y : ndarray of shape (n,) or (n, k)
         Training targets.
     check_target : callable
@@ -162,6 +172,9 @@ def check_validation_data(validation_data, estimator, y, check_target):
     except (TypeError, ValueError) as error:
         raise ValueError("validation_data must be a pair (X, y)") from error
     check_crystals(X_held_out, estimator)
+    for name in ("site_feature_names", "interaction_feature_names"):
+        if getattr(X_held_out, name) != getattr(X, name):
+            raise ValueError(f"validation_data has the {name} {getattr(X_held_out, name)}, X has {getattr(X, name)}")
     y_held_out = check_target(y_held_out, len(X_held_out))
     if y_held_out.shape[1:] != y.shape[1:]:
         raise ValueError(f"validation_data has targets of shape {y_held_out.shape}, those of y are {y.shape}")

@@ -108,15 +108,45 @@ class Perceptron(nn.Module):
 
     def __init__(self, widths, activation, normalization, dropout=0.0):
         super().__init__()
-        self.dropout = dropout
+        self.dropout, self.generator = dropout, None
         self.linear = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.act_norm = nn.ModuleList(ActNorm(width, activation, normalization) for width in widths[1:])
 
     def forward(self, x, weight):
         """Transform rows x of shape (p, a) that stand for `weight` (p,) rows each."""
         for linear, act_norm in zip(self.linear, self.act_norm, strict=True):
-            x = nn.functional.dropout(act_norm(linear(x), weight), self.dropout, self.training)
+            x = act_norm(linear(x), weight)
+            if self.training and self.dropout:
+                x = drop_out(x, self.dropout, self.generator)
         return x
+
+
+def drop_out(x, share, generator=None):
+    """Set a random share of the entries of x to 0, and scale the others up.
+
+    torch's own dropout draws from a generator that all threads share, so what it draws depends on what they do.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape.
+    share : float
+        Probability of 0.
+    generator : torch.Generator, default=None
+        Source of randomness; None for the one that all share.
+
+    Returns
+    -------
+    Tensor of the same shape
+
+    Examples
+    --------
+    >>> import torch
+    >>> drop_out(torch.ones(5), 0.5, torch.Generator().manual_seed(0)).tolist()
+    [2.0, 0.0, 2.0, 2.0, 2.0]
+    """
+    noise = torch.empty_like(x).bernoulli_(1 - share, generator=generator)
+    return x * noise.div_(1 - share)
 
 
 def straight_through_clamp(x):

@@ -158,6 +158,12 @@ class SiteNet(nn.Module):
         for block in self.blocks:
             block.compile_pairs()
 
+    def use_generator(self, generator):
+        """Draw what dropout sets to 0 from a `torch.Generator`; None for the one that all threads share."""
+        for module in self.modules():
+            if isinstance(module, Perceptron):
+                module.generator = generator
+
     def run_blocks(self, batch):
         """Yield the `BlockOutput` of every attention block in turn."""
         sites = self.site_input(self._site_inputs(batch), batch.multiplicity)
@@ -168,43 +174,52 @@ class SiteNet(nn.Module):
             yield output
             sites, interactions = output.sites, output.interactions
 
-    def standardize_inputs(self, batches):
+    def standardize_inputs(self, batches, weights=None):
         """Fit the shifts and scales of site and interaction features.
 
-        Every site and pair counts as often as the ones it stands for.
+        Every site and pair counts as often as the ones it stands for, times the weight of its crystal.
 
         Parameters
         ----------
         batches : iterable of CrystalBatch
-            Training crystals.
+            Training crystals, n in all.
+        weights : Tensor of shape (n,), default=None
+            Weights of the crystals; None for equal ones.
         """
-        site, interaction = _Moments(), _Moments()
+        site, interaction, start = _Moments(), _Moments(), 0
         for batch in batches:
-            site.add(batch.site_features, batch.multiplicity)
-            rows = batch.multiplicity[batch.pair_site] * batch.pair_count
+            multiplicity = batch.multiplicity
+            if weights is not None:
+                multiplicity = multiplicity * weights[start : start + len(batch)][batch.site_crystal]
+                start += len(batch)
+            site.add(batch.site_features, multiplicity)
+            rows = multiplicity[batch.pair_site] * batch.pair_count
             interaction.add(batch_features(batch, self.interaction_features), rows)
         self._set_standard("site", *site.shift_and_scale())
         self._set_standard("interaction", *interaction.shift_and_scale())
 
-    def standardize_target(self, y):
+    def standardize_target(self, y, weights=None):
         """Fit the shifts and scales of the outputs.
 
         Parameters
         ----------
         y : Tensor of shape (n,) or (n, k)
             Training targets: shifted by the median and scaled by the standard deviation of those that are not NaN.
+        weights : Tensor of shape (n,), default=None
+            Weights of the crystals: weight 2 is the same crystal twice. None for equal ones.
 
         Raises
         ------
         ValueError
             If all of one target are NaN.
         """
-        targets = [column[~column.isnan()] for column in y.reshape(len(y), -1).T]
-        for k, column in enumerate(targets):
-            if not len(column):
+        found = []
+        for k, column in enumerate(y.reshape(len(y), -1).T):
+            known = ~column.isnan()
+            if not known.any():
                 raise ValueError(f"target {k} of y is unknown (NaN) for all crystals to train on: leave it out")
-        shift, scale = (torch.stack([f(column) for column in targets]) for f in (torch.median, _deviation))
-        self._set_standard("target", shift, scale)
+            found.append(_median_and_deviation(column[known], None if weights is None else weights[known]))
+        self._set_standard("target", *(torch.stack(values) for values in zip(*found, strict=True)))
 
     def _set_standard(self, name, shift, scale):
         getattr(self, f"{name}_shift").copy_(shift)
@@ -232,8 +247,16 @@ def batch_features(batch, names):
     return interaction_features(batch.pair_distance, *elements, names, xp=torch)
 
 
-def _deviation(values):
-    return values.std(correction=0)
+def _median_and_deviation(values, weights):
+    """Lower median and standard deviation of values (n,) that count as often as their weights (n,) say."""
+    if weights is None:
+        return torch.median(values), values.std(correction=0)
+    order = torch.argsort(values)
+    below = weights[order].double().cumsum(0)
+    median = values[order][torch.searchsorted(below, below[-1] / 2)]
+    share = weights.double() / below[-1]
+    mean = (share * values).sum()
+    return median, (share * (values - mean) ** 2).sum().sqrt().to(values.dtype)
 
 
 class _Moments:

@@ -96,6 +96,7 @@ def build_network(config, tensors):
     config = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
     if not 1 <= config["n_blocks"] <= MAX_BLOCKS:
         raise ValueError(f"n_blocks is {config['n_blocks']}, expected 1 to {MAX_BLOCKS}")
+    _check_layers(config, len(tensors))
     with torch.device("meta"):
         expected = {name: tensor.shape for name, tensor in SiteNet(**config).state_dict().items()}
     found = {name: tensor.shape for name, tensor in tensors.items()}
@@ -107,6 +108,15 @@ def build_network(config, tensors):
     network = SiteNet(**config)
     network.load_state_dict(tensors)
     return network
+
+
+def _check_layers(config, n_tensors):
+    """Raise a ValueError for more layers than there are tensors for, before any is built."""
+    names = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
+    hidden, *others = (len(config[name]) for name in names)
+    n_layers = config["n_blocks"] * hidden + sum(others)
+    if 2 * n_layers > n_tensors:  # a layer has a weight and a bias at least
+        raise ValueError(f"it states {n_layers} layers, but holds {n_tensors} tensors only")
 
 
 def checksum(text, tensors):

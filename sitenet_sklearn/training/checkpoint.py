@@ -2,16 +2,20 @@
 
 import hashlib
 import io
+import zipfile
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from skorch.history import History
 
 from sitenet_sklearn._files import as_python, write_whole_file
 
-from .data_parallel import is_first_process
+from .data_parallel import is_distributed, is_first_process
 
 _EARLY_STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
+_MAGIC = b"sitenet checkpoint 2\n"
+_REMEDY = "delete it to start anew"
 _NO_MATTER = ("checkpoint_dir", "callbacks", "compile", "device", "pretrained", "verbose")
 """Parameters that a training may change half-way; of a pretrained model the weights count."""
 
@@ -19,12 +23,14 @@ _NO_MATTER = ("checkpoint_dir", "callbacks", "compile", "device", "pretrained", 
 class TrainingCheckpoint:
     """A file that holds all of training after every epoch, and is removed at the end.
 
+    While a training uses it, others that are the same have files of their own: enter it as a context.
+
     Parameters
     ----------
     folder : path-like
         Made if it does not exist.
     fingerprint : str
-        What names the file, from `fingerprint_of_training`, so that two trainings share it only if they are the same.
+        What names the file, from `fingerprint_of_training`.
     seed : int
         What the random numbers of a new training follow from.
 
@@ -39,8 +45,20 @@ class TrainingCheckpoint:
     def __init__(self, folder, fingerprint, seed):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"sitenet-{fingerprint[:20]}.ckpt"
-        self.seed = _load(self.path)["seed"] if self.path.is_file() else seed
+        self.path, self.lock = _free_file(folder, f"sitenet-{fingerprint[:20]}")
+        try:
+            self.seed = _load(self.path)["seed"] if self.path.is_file() else seed
+        except ValueError:
+            self.__exit__()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self.lock is not None:
+            Path(self.lock.lock_file).unlink(missing_ok=True)
+            self.lock.release()
 
     def save(self, net):
         """Write the state of a trainer."""
@@ -58,11 +76,12 @@ class TrainingCheckpoint:
                 {key: as_python(value) for key, value in row.items() if key != "batches"} for row in net.history
             ],
             "order": net.order_.get_state(),
-            "random": torch.get_rng_state(),
+            "random": torch.get_rng_state() if net.generator_ is None else net.generator_.get_state(),
         }
-        content = io.BytesIO()
-        torch.save(state, content)
-        write_whole_file(self.path, content.getvalue())
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        write_whole_file(self.path, _MAGIC + hashlib.sha256(content).digest() + content)
 
     def restore(self, net):
         """Bring a trainer to where the file left off.
@@ -80,6 +99,14 @@ class TrainingCheckpoint:
         if not self.path.is_file():
             return False
         state, callbacks = _load(self.path), dict(net.callbacks_)
+        try:
+            self._give(state, net, callbacks)
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"{self.path} does not fit this training ({error!s:.200}): {_REMEDY}") from error
+        return True
+
+    @staticmethod
+    def _give(state, net, callbacks):
         net.module_.load_state_dict(state["module"])
         net.optimizer_.load_state_dict(state["optimizer"])
         callbacks["lr_scheduler"].lr_scheduler_.load_state_dict(state["schedule"])
@@ -87,8 +114,8 @@ class TrainingCheckpoint:
             setattr(callbacks["early_stopping"], name, value)
         net.history = History({**row, "batches": []} for row in state["history"])
         net.order_.set_state(state["order"])
-        torch.set_rng_state(state["random"])
-        return True
+        set_state = torch.set_rng_state if net.generator_ is None else net.generator_.set_state
+        set_state(state["random"])
 
     def remove(self):
         """Remove the file: training has ended."""
@@ -137,8 +164,36 @@ def fingerprint_of_training(name, parameters, datasets, beginning=None):
     return digest.hexdigest()
 
 
+def _free_file(folder, stem):
+    """Choose the file of a training, one that was left first, and lock it; processes that share a batch share it."""
+    paths = [folder / f"{stem}{end}.ckpt" for end in ("", *(f"-{k}" for k in range(2, 1000)))]
+    if is_distributed():
+        return paths[0], None
+    for path in sorted(paths, key=lambda path: not path.is_file()):  # stable: those that are there come first
+        lock = FileLock(folder / f".{path.name}.lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            continue
+        return path, lock
+    raise RuntimeError(f"{folder} is in use by {len(paths)} equal trainings: choose another checkpoint_dir")
+
+
 def _load(path):
     try:
-        return torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(_checked(path.read_bytes())), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch raises for a damaged file
-        raise ValueError(f"{path} is no checkpoint of training ({error!s:.100}): delete it to start anew") from error
+        raise ValueError(f"{path} is no checkpoint of training ({error!s:.100}): {_REMEDY}") from error
+
+
+def _checked(content):
+    """Return what torch has to load, if it is as it was written; files of version 0.1.0 have no checksum."""
+    if content.startswith(_MAGIC):
+        start = len(_MAGIC) + hashlib.sha256().digest_size
+        expected, content = content[len(_MAGIC) : start], content[start:]
+        if hashlib.sha256(content).digest() != expected:
+            raise ValueError("its checksum does not match")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("it is compressed")
+    return content

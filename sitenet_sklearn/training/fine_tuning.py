@@ -137,7 +137,9 @@ def freeze(network, parts):
     unknown = [part for part in parts if part not in known]
     if unknown:
         raise ValueError(f"frozen names {unknown[0]!r}, but the network has the parts {', '.join(known)}")
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(not any(name.startswith(f"{part}.") for part in parts))
-    if not any(parameter.requires_grad for parameter in network.parameters()):
+    frozen = {name: name.startswith(tuple(f"{part}." for part in parts)) for name, _ in network.named_parameters()}
+    if all(frozen.values()):
         raise ValueError(f"frozen={tuple(parts)} leaves nothing to train")
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not frozen[name])
+        parameter.grad = None  # an optimizer takes a step wherever it finds a gradient, also one of an earlier training

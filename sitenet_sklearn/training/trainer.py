@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 
 import torch
 from skorch import NeuralNet
@@ -24,6 +25,9 @@ OPTIMIZERS = {
 """Optimizers by name; settings of AdamW are those of the published models."""
 
 
+_SEEDING = threading.RLock()
+
+
 class SiteNetTrainer(NeuralNet):
     """Training loop of skorch with batches bounded by primitive sites, shared by all processes of torch.distributed.
 
@@ -44,9 +48,12 @@ class SiteNetTrainer(NeuralNet):
         Number of batches in the gradients since the last step of the optimizer.
     n_restored_ : int
         Number of epochs that came from a checkpoint.
+    after_fit_ : bool
+        Whether the learning rate of this network fell to nearly 0 before, at the end of a training.
     """
 
-    held_out_ = checkpoint_ = None  # while `train` runs, what it was given
+    held_out_ = checkpoint_ = seed_ = generator_ = None  # while `train` runs, what it was given
+    after_fit_ = False
 
     def __init__(self, *args, amp=False, gradient_accumulation=1, **kwargs):
         super().__init__(*args, **kwargs)
@@ -58,13 +65,17 @@ class SiteNetTrainer(NeuralNet):
         self.n_added_, self.n_restored_ = 0, 0
         return super().initialize()
 
-    def train(self, data, *, held_out=None, checkpoint=None):
+    def train(self, data, *, seed=None, generator=None, held_out=None, checkpoint=None):
         """Train from the beginning, or from where a checkpoint left off.
 
         Parameters
         ----------
         data : CrystalDataset
             Crystals to train on.
+        seed : int, default=None
+            Source of the order of crystals; None for torch's own.
+        generator : torch.Generator, default=None
+            Source of dropout; None for torch's own.
         held_out : CrystalDataset, default=None
             Crystals whose loss is recorded after every epoch.
         checkpoint : TrainingCheckpoint, default=None
@@ -75,25 +86,39 @@ class SiteNetTrainer(NeuralNet):
         KeyboardInterrupt
             After Ctrl-C, whoever caught it first.
         """
-        self.held_out_, self.checkpoint_ = held_out, checkpoint
-        try:
-            self._run(self.fit, data)
-        finally:
-            del self.held_out_, self.checkpoint_
+        self._run(self.fit, data, seed_=seed, generator_=generator, held_out_=held_out, checkpoint_=checkpoint)
+        self.after_fit_ = True
         if checkpoint is not None:
             checkpoint.remove()
 
-    def train_more(self, data):
-        """Train for `max_epochs` more, with the optimizer as it is; errors as in `train`."""
-        self._run(self.partial_fit, data)
+    def go_on_from(self, earlier):
+        """Take over the history of another trainer of the same network, and the state of its optimizer if it fits."""
+        self.history, self.after_fit_ = earlier.history, earlier.after_fit_
+        state = self.optimizer_.state_dict()
+        if type(self.optimizer_) is type(earlier.optimizer_):
+            self.optimizer_.load_state_dict(state | {"state": earlier.optimizer_.state_dict()["state"]})
 
-    def _run(self, fit, data):
+    def train_more(self, data, *, seed=None, generator=None):
+        """Train for `max_epochs` more, with the optimizer as it is; parameters and errors as in `train`."""
+        self._run(self.partial_fit, data, seed_=seed, generator_=generator)
+
+    def _run(self, fit, data, **given):
         """Call a method of skorch, which ends without a word when training is stopped, and tell who stopped it."""
         self.interrupted_ = self.stopped_by_callback_ = False
+        failure = None
         with watched_ctrl_c() as ctrl_c:
-            fit(data, None)
+            vars(self).update(given)
+            try:
+                fit(data, None)
+            except Exception as error:  # noqa: BLE001 - raised below
+                failure = error
+            finally:
+                for name in given:
+                    vars(self).pop(name, None)
         if ctrl_c.pressed or self.interrupted_:
-            raise KeyboardInterrupt(f"training was interrupted after {len(self.history)} epochs")
+            raise KeyboardInterrupt(f"training was interrupted after {len(self.history)} epochs") from failure
+        if failure is not None:
+            raise failure
 
     def get_split_datasets(self, X, y=None, **fit_params):  # noqa: ARG002
         """Hold out what `train` was given."""
@@ -212,7 +237,8 @@ class SiteNetTrainer(NeuralNet):
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train, from the checkpoint if there is one."""
-        self.order_ = torch.Generator().manual_seed(torch.initial_seed())
+        self.order_ = torch.Generator().manual_seed(torch.initial_seed() if self.seed_ is None else self.seed_)
+        self.module_.use_generator(self.generator_)
         if self.checkpoint_ is not None and self.checkpoint_.restore(self):
             self.n_restored_ = len(self.history)
         epochs = (self.max_epochs if epochs is None else epochs) - self.n_restored_
@@ -223,6 +249,7 @@ class SiteNetTrainer(NeuralNet):
             raise
         finally:
             self.order_ = None
+            self.module_.use_generator(None)
 
 
 def make_trainer(
@@ -307,11 +334,19 @@ def make_trainer(
 
 @contextlib.contextmanager
 def seeded(seed, device):
-    """Seed torch inside a with block and leave its random state as found."""
+    """Seed torch inside a with block, for one thread at a time, and leave its random state as found."""
     devices = [device.index or 0] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with _SEEDING, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
+
+
+def own_generator(device):
+    """Make a generator that goes on where the one of torch is, and that no other thread uses."""
+    generator = torch.Generator(device)
+    if device.type == "cpu":
+        return generator.set_state(torch.get_rng_state())
+    return generator.manual_seed(int(torch.randint(2**31 - 1, ())))
 
 
 def resolve_device(device):

@@ -1,8 +1,10 @@
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import joblib
@@ -143,3 +145,84 @@ def test_kill_9_loses_no_more_than_an_epoch(featurized, band_gaps, tmp_path):
     subprocess.run(command, check=True)
     whole = SiteNetRegressor(**options | {"checkpoint_dir": None}).fit(featurized, band_gaps)
     np.testing.assert_allclose(joblib.load(tmp_path / "result"), whole.predict(featurized), atol=1e-5)
+
+
+def cut_short(model, X, y, n_epochs=2):
+    model.set_params(callbacks=[StopAfter(n_epochs)])
+    with pytest.raises(OSError, match="power cut"):
+        model.fit(X, y)
+    return model.set_params(callbacks=None)
+
+
+def test_one_flipped_bit_is_found(featurized, band_gaps, tmp_path):
+    model = cut_short(SiteNetRegressor(**QUICK, checkpoint_dir=tmp_path), featurized, band_gaps)
+    (path,) = tmp_path.glob("*.ckpt")
+    content = path.read_bytes()
+    for place in np.linspace(30, len(content) - 1, 20).astype(int):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        with pytest.raises(ValueError, match=r"is no checkpoint of training .* checksum .*: delete it to start anew"):
+            model.fit(featurized, band_gaps)
+    path.write_bytes(content)
+    model.fit(featurized, band_gaps)
+
+
+def test_a_checkpoint_that_is_compressed_is_refused(featurized, band_gaps, tmp_path):
+    model = cut_short(SiteNetRegressor(**QUICK, checkpoint_dir=tmp_path), featurized, band_gaps)
+    (path,) = tmp_path.glob("*.ckpt")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", b"0" * 10**8)
+    with pytest.raises(ValueError, match=r"is no checkpoint of training \(it is compressed\)"):
+        model.fit(featurized, band_gaps)
+
+
+@pytest.mark.parametrize("key", ["module", "optimizer", "schedule", "history", "order", "random"])
+def test_what_a_checkpoint_lacks_is_named(featurized, band_gaps, tmp_path, key):
+    model = cut_short(SiteNetRegressor(**QUICK, checkpoint_dir=tmp_path), featurized, band_gaps)
+    (path,) = tmp_path.glob("*.ckpt")
+    content = path.read_bytes()
+    state = torch.load(io.BytesIO(content[content.index(b"PK") :]), weights_only=True)
+    del state[key]
+    torch.save(state, path)
+    with pytest.raises(ValueError, match=rf"does not fit this training \('{key}'\): delete it to start anew"):
+        model.fit(featurized, band_gaps)
+
+
+def test_files_of_version_0_1_0_have_no_checksum_and_are_taken(featurized, band_gaps, tmp_path):
+    model = cut_short(SiteNetRegressor(**QUICK, checkpoint_dir=tmp_path), featurized, band_gaps)
+    (path,) = tmp_path.glob("*.ckpt")
+    content = path.read_bytes()
+    path.write_bytes(content[content.index(b"PK") :])
+    whole = SiteNetRegressor(**QUICK).fit(featurized, band_gaps)
+    np.testing.assert_array_equal(model.fit(featurized, band_gaps).predict(featurized), whole.predict(featurized))
+
+
+@pytest.mark.parametrize("random_state", [None, 0])
+def test_equal_trainings_at_a_time_have_files_of_their_own(featurized, band_gaps, tmp_path, random_state):
+    options = QUICK | {"random_state": random_state, "checkpoint_dir": tmp_path}
+    inner = []
+
+    class TrainAnother(Callback):
+        def on_epoch_end(self, net, **kwargs):  # noqa: ARG002
+            if len(net.history) == 2:
+                inner.append(SiteNetRegressor(**options).fit(featurized, band_gaps))
+
+    outer = SiteNetRegressor(**options, callbacks=[TrainAnother()]).fit(featurized, band_gaps)
+    same = np.array_equal(outer.predict(featurized), inner[0].predict(featurized))
+    assert same == (random_state is not None)
+    assert len(outer.history_) == len(inner[0].history_) == 6
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_left_by_two_trainings_goes_on_in_two(featurized, band_gaps, tmp_path):
+    options = QUICK | {"random_state": None, "checkpoint_dir": tmp_path}
+    cut_short(SiteNetRegressor(**options), featurized, band_gaps)
+    (first,) = tmp_path.glob("*.ckpt")
+    kept = first.rename(tmp_path / "kept")
+    cut_short(SiteNetRegressor(**options), featurized, band_gaps)
+    first.rename(first.with_name(f"{first.stem}-2.ckpt"))
+    kept.rename(first)
+    seen = []
+    models = [SiteNetRegressor(**options, callbacks=[Count(seen)]).fit(featurized, band_gaps) for _ in range(2)]
+    assert len(seen) == 8
+    assert not np.array_equal(models[0].predict(featurized), models[1].predict(featurized))
+    assert not list(tmp_path.iterdir())

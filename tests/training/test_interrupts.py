@@ -25,14 +25,14 @@ def python_handles_ctrl_c():
 
 
 class CtrlCIn(Callback):
-    """Sends the signal of Ctrl-C from one of its methods, in the third epoch or at the first call."""
+    """Sends the signal of Ctrl-C from one of its methods, in some epoch or at the first call."""
 
-    def __init__(self, method):
-        self.method, self.sent = method, False
+    def __init__(self, method, epoch=3):
+        self.method, self.epoch, self.sent = method, epoch, False
         setattr(self, method, self.send)
 
     def send(self, net, *args, **kwargs):  # noqa: ARG002
-        if not self.sent and (len(net.history) == 3 or self.method.startswith("on_train")):
+        if not self.sent and (len(net.history) == self.epoch or self.method.startswith("on_train")):
             self.sent = True
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -55,11 +55,17 @@ def test_a_signal_from_any_callback_is_an_interruption(featurized, band_gaps, tm
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("method", METHODS[1:5])
+def test_a_signal_in_the_first_epoch_is_an_interruption(featurized, band_gaps, method):
+    model = SiteNetRegressor(**QUICK, early_stopping=True, callbacks=[CtrlCIn(f"on_{method}", epoch=1)])
+    with pytest.raises(KeyboardInterrupt, match=r"training was interrupted after [01] epochs"):
+        model.fit(featurized, band_gaps)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_partial_fit_is_interrupted_too(featurized, band_gaps, method):
     model = SiteNetClassifier(**QUICK).partial_fit(featurized, band_gaps > 2).partial_fit(featurized, band_gaps > 2)
     model.set_params(callbacks=[CtrlCIn(f"on_{method}")])
-    model.net_.callbacks_.append(("sender", model.callbacks[0]))
     with pytest.raises(KeyboardInterrupt):
         model.partial_fit(featurized, band_gaps > 2)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sitenet_sklearn._files import plain
 from sitenet_sklearn.exceptions import CrystalError
 
 from .crystal import Crystal
@@ -81,7 +82,7 @@ class CrystalCache:
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
                 raise OSError(f"the cache {self.path} cannot be read or written: {error}") from error
-            raise RuntimeError(f"{self.path} is no usable cache of crystals ({error}): remove it") from error
+            raise RuntimeError(f"{self.path} is no usable cache of crystals ({error}): name another file") from error
 
 
 def fingerprint(parameters, items):
@@ -100,7 +101,7 @@ def fingerprint(parameters, items):
         Of SHA-256; equal for copies of the crystals.
     """
     digest = hashlib.sha256(SCHEMA.encode())
-    digest.update(json.dumps(parameters, sort_keys=True, default=list).encode())
+    digest.update(json.dumps({name: plain(value) for name, value in parameters.items()}, sort_keys=True).encode())
     for item in items:
         digest.update(content_of(item))
     return digest

@@ -5,7 +5,10 @@ from typing import Self, overload
 
 import numpy as np
 
+from sitenet_sklearn._files import as_python
+
 from .crystal import SITE_FIELDS, Crystal, make_crystal
+from .elements import MAX_ATOMIC_NUMBER
 from .interaction_features import INTERACTION_FEATURES
 from .site_features import SITE_FEATURES
 from .store import read_store, write_store
@@ -38,6 +41,8 @@ class RaggedCrystals:
     ----------
     site_feature_names, interaction_feature_names, max_atoms
         The same.
+    index : pandas.Index or None
+        Labels of the crystals, where they came from a Series or DataFrame; not stored.
 
     Examples
     --------
@@ -69,7 +74,8 @@ class RaggedCrystals:
         self._rows = None
         self.site_feature_names = tuple(site_feature_names)
         self.interaction_feature_names = tuple(interaction_feature_names)
-        self.max_atoms = max_atoms
+        self.max_atoms = as_python(max_atoms)
+        self.index = None
 
     @classmethod
     def from_crystals(cls, crystals, **metadata) -> Self:
@@ -129,6 +135,12 @@ class RaggedCrystals:
         for k, m in enumerate(images):
             z, q = np.asarray(atomic_numbers[k]), np.asarray(oxidation_states[k], dtype=float)
             d = np.asarray(distances[k], dtype=float)
+            if not np.isfinite(d).all() or (d < 0).any() or not np.isfinite(q).all():
+                raise ValueError(
+                    f"crystal {k}: distances and oxidation states must be finite, and no distance negative"
+                )
+            if z.dtype.kind not in "iu" or not ((z >= 1) & (z <= MAX_ATOMIC_NUMBER)).all():
+                raise ValueError(f"crystal {k}: atomic_numbers must be integers from 1 to {MAX_ATOMIC_NUMBER}, got {z}")
             if z.ndim != 1 or q.shape != z.shape or d.shape != (len(z), len(z) * m):
                 raise ValueError(
                     f"crystal {k}: atomic_numbers (n,), oxidation_states (n,), distances (n, n * {m}) expected, "
@@ -197,7 +209,9 @@ class RaggedCrystals:
         if self._rows is None:
             return self
         fields = {name: self.field(name) for name in Crystal._fields}
-        return RaggedCrystals(fields, _offsets(self.site_sizes), _offsets(self.pair_sizes), **self.metadata)
+        whole = RaggedCrystals(fields, _offsets(self.site_sizes), _offsets(self.pair_sizes), **self.metadata)
+        whole.index = self.index
+        return whole
 
     def save(self, path) -> None:
         """Write the crystals into a new folder, which appears only when it is complete.
@@ -259,7 +273,9 @@ class RaggedCrystals:
             return self._crystal(range(len(self))[key])
         view = RaggedCrystals(self._fields, self._site_offsets, self._pair_offsets, **self.metadata)
         rows = np.arange(len(self)) if self._rows is None else self._rows
-        view._rows = rows[_index_array(key, len(self))]
+        selected = _index_array(key, len(self))
+        view._rows = rows[selected]
+        view.index = None if self.index is None else self.index[selected]
         return view
 
     def _crystal(self, row):

@@ -29,7 +29,7 @@ def site_feature_names(chosen="all"):
     Raises
     ------
     ValueError
-        If a name is unknown; similar ones are suggested.
+        If a name is unknown, similar ones are suggested; or if there is none.
 
     Examples
     --------
@@ -38,6 +38,8 @@ def site_feature_names(chosen="all"):
     """
     if isinstance(chosen, str):
         return (*elemental_property_names(), OXIDATION_STATE)
+    if not chosen:
+        raise ValueError("site_features must name at least one feature, got none")
     elemental_table(_elemental(chosen))
     return tuple(chosen)
 

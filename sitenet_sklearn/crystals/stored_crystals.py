@@ -35,6 +35,8 @@ def check_layout(path, arrays, metadata):
     for name, array in arrays.items():
         if array.ndim != 1 + (name == "site_features") or array.dtype.kind not in ("f" if name in _REAL else "iu"):
             raise StoreError(f"{path}: {name} has shape {array.shape} and type {array.dtype}, which crystals have not")
+        if not array.dtype.isnative:
+            raise StoreError(f"{path} was written on a machine with another order of bytes: featurize again")
     sizes = {name: arrays[name] for name in _SIZES}
     if len({len(array) for array in sizes.values()}) > 1 or any((array < 0).any() for array in sizes.values()):
         raise StoreError(f"{path}: the sizes of crystals contradict each other")

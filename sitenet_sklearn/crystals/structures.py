@@ -18,6 +18,12 @@ MAX_SITES = 1000
 MAX_LENGTH = 1e7
 """Largest number in a lattice (angstrom) or in fractional coordinates: beyond it positions have no meaning."""
 
+MAX_BYTES = 2**26
+"""Largest file of a crystal that is read as text, in bytes after decompression."""
+
+MAX_GENERATED = 4000
+"""Most positions that the symmetry operations of a CIF file may generate from its sites."""
+
 _SPECIES_KEYS = ("element", "oxidation_state", "occu")
 
 
@@ -108,17 +114,77 @@ def _read(item):
         from pymatgen.io.ase import AseAtomsAdaptor
 
         return AseAtomsAdaptor.get_structure(item)
-    if found := re.search(r"\.(json|mson|ya?ml)", Path(item).name.lower()):
+    name = Path(item).name.lower()
+    if found := re.search(r"\.(json|mson|ya?ml)", name):
         return structure_from_dict(_read_dict(item, found[1]))
+    if found := re.search(r"\.(m?cif)|(poscar|contcar|\.vasp)", name):
+        return structure_from_text(_read_text(item), "cif" if found[1] else "poscar")
     return Structure.from_file(item)
 
 
 def _read_dict(path, kind):
-    from monty.io import zopen
     from ruamel.yaml import YAML
 
-    with zopen(path, mode="rt", encoding="utf-8") as file:
-        return YAML(typ="safe").load(file) if kind.startswith("y") else json.load(file)
+    text = _read_text(path)
+    return YAML(typ="safe").load(text) if kind.startswith("y") else json.loads(text)
+
+
+def _read_text(path):
+    """Read a file, compressed or not, but no more of it than a crystal can need."""
+    from monty.io import zopen
+
+    with zopen(path, mode="rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it holds more than {MAX_BYTES // 2**20} MiB of text")
+    return content.decode("utf-8", errors="replace")
+
+
+def structure_from_text(text, kind):
+    """Read a crystal from text, and refuse what would take minutes or fill the memory.
+
+    Parameters
+    ----------
+    text : str
+        Content of a file.
+    kind : {"cif", "poscar", "json"}
+        Its format; JSON is read as by `structure_from_dict`.
+
+    Returns
+    -------
+    pymatgen.core.Structure
+
+    Raises
+    ------
+    ValueError
+        If it claims more sites than can be used, or is no crystal.
+    """
+    if kind == "json":
+        return structure_from_dict(json.loads(text))
+    n_sites = _sites_in_cif(text) if kind == "cif" else _sites_in_poscar(text)
+    largest = MAX_GENERATED if kind == "cif" else MAX_SITES
+    if n_sites > largest:
+        raise ValueError(
+            f"it states {n_sites} sites, at most {largest} are expected; write a CIF without symmetry (P1)"
+        )
+    return Structure.from_str(text, fmt=kind)
+
+
+def _sites_in_poscar(text):
+    """Count the sites that the sixth or seventh line of a POSCAR states; 0 where none does."""
+    for line in text.split("\n", 8)[5:7]:
+        words = line.split()
+        if words and all(word.isdigit() for word in words):
+            return sum(map(int, words))
+    return 0
+
+
+def _sites_in_cif(text):
+    """Count the positions, not all different, that the symmetry operations of a CIF file make of its sites."""
+    part = r"[-+xyz0-9/. ]+"
+    operations = re.findall(rf"^[ \t\d'\"]*{part},{part},{part}['\"]?[ \t\r]*$", text, re.MULTILINE | re.IGNORECASE)
+    sites = re.findall(r"^[ \t]*[A-Z]\S*(?:[ \t]+\S+){3,}[ \t\r]*$", text, re.MULTILINE)
+    return max(1, len(operations)) * len(sites)
 
 
 def structure_from_dict(values):
@@ -148,6 +214,8 @@ def structure_from_dict(values):
     >>> structure_from_dict(iron.as_dict()) == iron
     True
     """
+    if len(values["sites"]) > MAX_SITES:
+        raise ValueError(f"it has {len(values['sites'])} sites, at most {MAX_SITES} are expected")
     lattice = Lattice.from_dict(values["lattice"])
     sites = [
         {"species": [{key: entry[key] for key in _SPECIES_KEYS if key in entry} for entry in site["species"]]}
@@ -176,6 +244,8 @@ def usable_species(structure):
     """
     if len(structure) == 0:
         raise CrystalError("the structure has no sites")
+    if not all(structure.lattice.pbc):
+        raise CrystalError(f"the structure is periodic along {structure.lattice.pbc}, all three axes are expected")
     if not structure.is_ordered:
         raise CrystalError("the structure is disordered (partial occupancies): choose ordered approximants first")
     if len(structure) > MAX_SITES:

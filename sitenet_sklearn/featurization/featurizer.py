@@ -23,6 +23,7 @@ from sitenet_sklearn.geometry.sublattice import SHAPES
 
 from .records import ChosenSupercell, choose_supercell, featurize_chunk
 
+MAX_ATOMS = 10_000
 _CHUNK = 64
 
 
@@ -41,7 +42,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     Parameters
     ----------
     max_atoms : int, default=500
-        Largest number of sites in a supercell, at least 1. More sites reach further and cost more; the paper
+        Largest number of sites in a supercell, from 1 to 10,000. More sites reach further and cost more; the paper
         uses 50, 100 and 500. A primitive cell with more sites is kept as it is, and marked as `oversized`.
     shape : {"cubic", "compact"}, default="cubic"
         What the supercell maximises: "cubic" the effective edge (m / M)^(1/3) / kappa, with the index m of at
@@ -103,7 +104,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     """
 
     _parameter_constraints = {
-        "max_atoms": [Interval(Integral, 1, None, closed="left")],
+        "max_atoms": [Interval(Integral, 1, MAX_ATOMS, closed="both")],
         "shape": [StrOptions(set(SHAPES))],
         "compress": ["boolean"],
         "site_features": [tuple, list, StrOptions({"all"})],
@@ -230,7 +231,9 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             "interaction_feature_names": self.interaction_feature_names_out_,
             "max_atoms": self.max_atoms,
         }
-        return RaggedCrystals.from_crystals(records, **metadata), failures
+        crystals = RaggedCrystals.from_crystals(records, **metadata)
+        crystals.index = X.index if hasattr(X, "iloc") else None
+        return crystals, failures
 
     def raise_or_warn(self, failures):
         """Raise a FeaturizationError that lists failures, or warn of them, as `on_error` says."""
@@ -300,6 +303,20 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     def interaction_feature_names_out_(self):
         """Names of the interaction features."""
         return interaction_feature_names(self.interaction_features)
+
+    def get_feature_names_out(self, input_features=None):  # noqa: ARG002
+        """Name the only column that the estimators after this transformer see: crystals.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        return np.array(["crystal"], dtype=object)
 
     def set_output(self, *, transform=None):  # noqa: ARG002
         """Do nothing: crystals fit into no data frame, and a pipeline that asks for one must not fail.

@@ -1,17 +1,21 @@
 """More crystals than memory holds: featurized chunk by chunk, straight to disk, resumably."""
 
+import json
 import shutil
 from contextlib import suppress
+from dataclasses import asdict
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from sitenet_sklearn._files import write_whole_file
 from sitenet_sklearn.crystals.cache import fingerprint
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
 from sitenet_sklearn.crystals.store import concatenate_stores
 from sitenet_sklearn.crystals.structures import only_column
-from sitenet_sklearn.exceptions import StoreError
+from sitenet_sklearn.exceptions import Failure, StoreError
 
 
 def featurize_to_store(featurizer, X, path, *, chunk_size=1024) -> RaggedCrystals:
@@ -70,10 +74,16 @@ def _featurize_chunks(featurizer, X, partial, chunk_size):
     with tqdm(desc="featurize", unit="crystal", disable=not featurizer.verbose) as bar:
         for chunk in in_chunks(X, chunk_size, type(featurizer).__name__):
             folders.append(partial / f"{len(folders):06d}-{fingerprint(parameters, chunk).hexdigest()[:16]}")
-            if not folders[-1].exists():
+            known = folders[-1].with_name(f"{folders[-1].name}.failures.json")
+            if folders[-1].exists():
+                failures += _read_failures(known)
+            else:
                 featurized, failed = featurizer.transform_with_failures(chunk, start)
                 failures += failed
                 if not failed or featurizer.on_error == "mask":
+                    if failed:
+                        partial.mkdir(parents=True, exist_ok=True)
+                        write_whole_file(known, json.dumps([asdict(failure) for failure in failed]).encode())
                     with suppress(FileExistsError):  # another process on the same work was first
                         featurized.save(folders[-1])
             start += len(chunk)
@@ -81,6 +91,11 @@ def _featurize_chunks(featurizer, X, partial, chunk_size):
     if not folders:
         raise ValueError("at least one crystal is expected, got none")
     return folders, failures
+
+
+def _read_failures(path):
+    """Failures of a chunk that was finished earlier; none where there is no file."""
+    return [Failure(**values) for values in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
 
 def in_chunks(X, size, owner):
@@ -101,6 +116,8 @@ def in_chunks(X, size, owner):
         Slices of a container, of a column with its labels, or lists of what an iterable holds; one empty slice of an
         empty container.
     """
+    if not isinstance(size, Integral) or size < 1:
+        raise ValueError(f"chunk_size must be a positive integer, got {size!r}")
     X = only_column(X, owner)
     if isinstance(X, RaggedCrystals) or hasattr(X, "iloc"):
         rows = getattr(X, "iloc", X)

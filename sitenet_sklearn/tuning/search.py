@@ -23,11 +23,33 @@ from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
 from sitenet_sklearn.metrics import mean_over_targets
 
 from .spaces import check_space, search_space
-from .studies import as_storage, fail_dead_trials, n_begun, open_study, quiet
+from .studies import as_storage, claim_study, fail_dead_trials, fail_own_trials, n_begun, open_study, quiet
 from .trials import CrossValidation
 
+
+class HalvingPruner(SuccessiveHalvingPruner):
+    """Successive halving that leaves out trials that failed, for instance with their process."""
+
+    def prune(self, study, trial) -> bool:
+        """Tell whether a trial is worse than half of those that came as far."""
+        return super().prune(_WithoutFailed(study), trial)
+
+
+class _WithoutFailed:
+    """A study that does not know of trials that failed."""
+
+    def __init__(self, study):
+        self._study = study
+
+    def __getattr__(self, name):
+        return getattr(self._study, name)
+
+    def get_trials(self, *args, **kwargs):
+        return [trial for trial in self._study.get_trials(*args, **kwargs) if trial.state != TrialState.FAIL]
+
+
 PRUNERS = {
-    "halving": lambda n_epochs: SuccessiveHalvingPruner(min_resource=max(1, n_epochs // 6), reduction_factor=2),
+    "halving": lambda n_epochs: HalvingPruner(min_resource=max(1, n_epochs // 6), reduction_factor=2),
     "median": lambda n_epochs: MedianPruner(n_startup_trials=4, n_warmup_steps=n_epochs // 6),
     "hyperband": lambda n_epochs: HyperbandPruner(min_resource=max(1, n_epochs // 9), max_resource=n_epochs),
     "none": lambda _: NopPruner(),
@@ -104,7 +126,8 @@ def tune(
         Where the study is kept: a file (a journal), the URL of a database, or None for memory. The same call goes on
         with the study that is there, and many processes may work on it at a time.
     study_name : str, default="sitenet"
-        Name of the study in the storage.
+        Name of the study in the storage. A study that was begun with other crystals, targets, parameters, folds,
+        scoring or space is refused.
     scoring : str or callable, default=None
         Score of scikit-learn to maximise; None is the negative mean absolute error, over the targets that are known, of
         classifiers the accuracy.
@@ -127,8 +150,8 @@ def tune(
     ConnectionError
         If the storage cannot be reached.
     TypeError, ValueError
-        If the space is empty, names what the estimator does not have, or holds what cannot be built, or if X and y
-        differ in length; all of it before any crystal is featurized.
+        If the space is empty, names what the estimator does not have, or holds what cannot be built, if X and y
+        differ in length, or if the study is another one; all of it before any crystal is featurized.
     RuntimeError
         If no trial was completed.
 
@@ -174,13 +197,14 @@ def _search(objective, storage, name, settings, *, limits, n_jobs):
     """Run the trials, in this process or in several, and return the study."""
     if n_jobs in (None, 1):
         study = open_study(storage, name, **settings)
+        claim_study(study, objective.identity(), storage)
         _work(study, objective, **limits)
         return study
     if isinstance(storage, BaseStorage):
         raise TypeError("with n_jobs, storage must be a file or a URL that every process opens by itself")
     with tempfile.TemporaryDirectory() as folder:
         shared = Path(folder) / "journal" if storage is None else storage
-        open_study(shared, name, **settings)
+        claim_study(open_study(shared, name, **settings), objective.identity(), shared)
         call = delayed(_work_in_process)(objective, shared, name, settings, limits | {"verbose": 0})
         Parallel(n_jobs=n_jobs)([call] * effective_n_jobs(n_jobs))
         if storage is not None:
@@ -204,7 +228,11 @@ def _work(study, objective, *, n_trials, timeout, verbose):
             bar.update(n_begun(study) - bar.n)
             if n_begun(study) >= n_trials or time.monotonic() > end:
                 return
-            study.optimize(objective, n_trials=1)
+            try:
+                study.optimize(objective, n_trials=1)
+            except KeyboardInterrupt:
+                fail_own_trials(study)
+                raise
 
 
 def _check_steps(estimator):

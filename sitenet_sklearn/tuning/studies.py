@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import time
+import warnings
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 SIGN_OF_LIFE = "sign_of_life"
+IDENTITY = "begun_with"
+ATTEMPTS = 8
 SILENCE = 3600.0
 """Seconds without a finished epoch after which a trial of another machine counts as dead."""
 
@@ -42,17 +45,10 @@ def open_study(storage, name, *, sampler=None, pruner=None):
     ValueError
         If the study is there and minimises.
     """
-    opened = as_storage(storage)
+    settings = {"sampler": sampler, "pruner": pruner, "direction": "maximize", "load_if_exists": True}
     try:
         with quiet():
-            study = optuna.create_study(
-                storage=opened,
-                study_name=name,
-                sampler=sampler,
-                pruner=pruner,
-                direction="maximize",
-                load_if_exists=True,
-            )
+            study = _created(storage, study_name=name, **settings)
     except (optuna.exceptions.StorageInternalError, ImportError, OSError) as error:
         raise ConnectionError(f"the storage {storage} cannot be reached: {error!s:.300}") from error
     except Exception as error:
@@ -66,14 +62,75 @@ def open_study(storage, name, *, sampler=None, pruner=None):
     return study
 
 
+def _created(storage, **settings):
+    """Open a study; processes that begin together may find the tables of a new database half made."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return optuna.create_study(storage=as_storage(storage), **settings)
+        except Exception as error:
+            if attempt == ATTEMPTS - 1 or not _is_half_made(error):
+                raise
+        time.sleep(0.1 * 2**attempt)
+    raise AssertionError
+
+
+def _is_half_made(error):
+    words = ("already exists", "no such table", "UNIQUE constraint", "duplicate key", "database is locked")
+    return any(word in str(error) for word in words)
+
+
+def claim_study(study, identity, storage):
+    """Note in a study what its trials are comparable by, or check it.
+
+    Parameters
+    ----------
+    study : optuna.study.Study
+        New, or begun earlier.
+    identity : dict of str to str
+        Hashes of what decides a score, by what it is.
+    storage : object
+        Where the study is kept, for messages.
+
+    Raises
+    ------
+    ValueError
+        If the study was begun with something else.
+    """
+    known = study.user_attrs.get(IDENTITY)
+    if known is None:
+        if study.get_trials(deepcopy=False):
+            warnings.warn(
+                f"the study {study.study_name!r} of {storage} does not tell what it was begun with", stacklevel=4
+            )
+        study.set_user_attr(IDENTITY, identity)
+        return
+    other = [name for name in identity if known.get(name) != identity[name]]
+    if other:
+        raise ValueError(
+            f"the study {study.study_name!r} of {storage} was begun with other {' and '.join(other)}; its trials "
+            "cannot be compared: choose another study_name or storage"
+        )
+
+
 def as_storage(storage):
     """Turn a path into a journal; leave URLs, storages and None as they are."""
     if not _is_path(storage):
         return storage
     path = Path(storage)
+    if path.is_file() and path.stat().st_size and not path.open("rb").read(1) == b"{":
+        raise ValueError(f"{path} is no journal of a study: name another file")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} for the journal {path.name}: make it first")
     return JournalStorage(JournalFileBackend(str(path)))
+
+
+def fail_own_trials(study):
+    """Fail the trials that this process was working on when it was interrupted."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        host, pid, _ = trial.user_attrs.get(SIGN_OF_LIFE, (None, None, None))
+        if (host, pid) == (socket.gethostname(), os.getpid()):
+            with contextlib.suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
+                study.tell(trial.number, state=TrialState.FAIL)
 
 
 def give_sign_of_life(trial):

@@ -1,20 +1,33 @@
 """One trial of a search: cross-validation of a Site-Net that may end after any epoch."""
 
 import contextlib
+import hashlib
+import re
 import warnings
 
 import numpy as np
 from optuna.exceptions import ExperimentalWarning, TrialPruned
 from optuna.samplers import PartialFixedSampler, TPESampler
+from optuna.trial import TrialState
 from sklearn.base import clone
 from sklearn.metrics import check_scoring
 from sklearn.pipeline import Pipeline
 from skorch.callbacks import Callback
 
 from sitenet_sklearn._pipelines import last_step
+from sitenet_sklearn.crystals.cache import fingerprint
+from sitenet_sklearn.crystals.crystal import Crystal
+from sitenet_sklearn.crystals.ragged import RaggedCrystals
+from sitenet_sklearn.crystals.structures import list_crystals
 
 from .spaces import own_values, suggest
 from .studies import give_sign_of_life
+
+NO_MATTER = ("cache", "callbacks", "checkpoint_dir", "device", "memory", "n_jobs", "random_state", "verbose")
+"""Parameters that do not keep trials from being compared."""
+
+OWN = "own_parameters"
+"""Mark of the trial that has the estimator's own parameters."""
 
 
 class CrossValidation:
@@ -35,7 +48,8 @@ class CrossValidation:
     scoring : str or callable
         Score to maximise.
     seed : int or None
-        What the choices of Optuna's TPE follow from, with the number of the trial; None leaves the study's sampler.
+        What the choices of Optuna's TPE follow from, with the number of earlier trials; None leaves the study's
+        sampler.
     """
 
     def __init__(self, estimator, X, y, *, space, splits, scoring, seed):
@@ -64,10 +78,15 @@ class CrossValidation:
 
     @contextlib.contextmanager
     def _sampler_of(self, trial):
-        """Let a trial choose by its number: the first one has the estimator's own parameters."""
-        given = trial.study.sampler
-        sampler = given if self.seed is None else TPESampler(seed=(self.seed + trial.number) % 2**32)
-        if trial.number == 0:
+        """Let a trial choose by how many came before it, without those that failed.
+
+        The first one has the estimator's own parameters.
+        """
+        given, states = trial.study.sampler, (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+        earlier = [t for t in trial.study.get_trials(deepcopy=False, states=states) if t.number < trial.number]
+        sampler = given if self.seed is None else TPESampler(seed=(self.seed + len(earlier)) % 2**32)
+        if not any(t.number == 0 or OWN in t.user_attrs for t in earlier):
+            trial.set_user_attr(OWN, True)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 sampler = PartialFixedSampler(own_values(self.estimator, self.space), sampler)
@@ -76,6 +95,23 @@ class CrossValidation:
             yield
         finally:
             trial.study.sampler = given
+
+    def identity(self):
+        """Hash what decides a score, part by part: dict of str to str."""
+        parameters = {
+            name: value
+            for name, value in self.estimator.get_params().items()
+            if name.split("__")[-1] not in NO_MATTER and not hasattr(value, "get_params") and name != "steps"
+        }
+        parts = {
+            "crystals": _content(self.X),
+            "targets": np.asarray(self.y).tolist(),
+            "parameters": sorted((name, repr(value)) for name, value in parameters.items()),
+            "space": sorted((name, repr(distribution)) for name, distribution in self.space.items()),
+            "folds": [[part.tolist() for part in split] for split in self.splits],
+            "scoring": re.sub(" at 0x[0-9a-f]+", "", repr(self.scoring)),
+        }
+        return {name: hashlib.sha256(repr(part).encode()).hexdigest() for name, part in parts.items()}
 
     def crystals(self, estimator):
         """Featurize all crystals, unless that was done with the same settings."""
@@ -119,3 +155,11 @@ class PruneAfterEpoch(Callback):
         give_sign_of_life(self.trial)
         if self.trial.should_prune():
             raise TrialPruned(f"pruned in fold {len(self.losses)} after {self.n_epochs} epochs")
+
+
+def _content(X):
+    """Hash crystals, featurized or not."""
+    if isinstance(X, RaggedCrystals):
+        fields = b"".join(np.ascontiguousarray(X.field(name)).tobytes() for name in Crystal._fields)
+        return hashlib.sha256(fields).hexdigest(), X.site_feature_names, X.interaction_feature_names
+    return fingerprint({}, list_crystals(X, "tune")[0]).hexdigest()

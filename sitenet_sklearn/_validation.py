@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 
@@ -16,6 +17,7 @@ __all__ = [
     "Interval",
     "StrOptions",
     "_fit_context",
+    "check_complete",
     "check_groups",
     "check_sample_weight",
     "check_target",
@@ -73,6 +75,16 @@ def _check_targets(array):
     if np.isnan(targets).all():
         raise ValueError("y must hold a known target, all are NaN: leave these crystals out")
     return targets
+
+
+def check_complete(y, X):
+    """Raise a ValueError if targets are not as many as the crystals, or one of them is NaN."""
+    if hasattr(X, "__len__"):
+        check_consistent_length(X, y)
+    values = np.asarray(y)
+    if values.dtype.kind == "f" and values.ndim == 1 and np.isnan(values).any():
+        index = int(np.flatnonzero(np.isnan(values))[0])
+        raise ValueError(f"y is NaN at index {index}: drop that crystal or find its target")
 
 
 def check_sample_weight(sample_weight, n_crystals):

@@ -164,9 +164,8 @@ def structure_from_text(text, kind):
     n_sites = _sites_in_cif(text) if kind == "cif" else _sites_in_poscar(text)
     largest = MAX_GENERATED if kind == "cif" else MAX_SITES
     if n_sites > largest:
-        raise ValueError(
-            f"it states {n_sites} sites, at most {largest} are expected; write a CIF without symmetry (P1)"
-        )
+        remedy = "; write it without symmetry (P1)" if kind == "cif" else ""
+        raise ValueError(f"it states {n_sites} sites, at most {largest} are expected{remedy}")
     return Structure.from_str(text, fmt=kind)
 
 
@@ -266,6 +265,16 @@ def _check_numbers(structure):
         raise CrystalError(f"lattice or coordinates exceed {MAX_LENGTH:g}")
     if abs(np.linalg.det(lattice)) < 1e-3:
         raise CrystalError(f"the cell has no volume ({structure.volume:.3g} cubic angstrom)")
+
+
+def is_usable(item):
+    """Whether a look at a crystal in memory finds nothing wrong; what is no Structure is not looked at."""
+    try:
+        if isinstance(item, IStructure):
+            usable_species(item)
+    except CrystalError:
+        return False
+    return True
 
 
 def formula_of(item):

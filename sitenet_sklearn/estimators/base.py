@@ -22,7 +22,8 @@ from sitenet_sklearn.network.sitenet import SiteNet
 from sitenet_sklearn.training.checkpoint import TrainingCheckpoint, fingerprint_of_training
 from sitenet_sklearn.training.data_parallel import common_random
 from sitenet_sklearn.training.fine_tuning import continue_from, freeze, read_pretrained
-from sitenet_sklearn.training.trainer import make_trainer, own_generator, resolve_device, seeded
+from sitenet_sklearn.training.randomness import own_generator, seeded
+from sitenet_sklearn.training.trainer import make_trainer, resolve_device
 
 from .inference import PAPER_BATCH_SIZE, NetworkInference, batches
 from .parameters import CONSTRAINTS, LAYERS, ArchitectureParameters

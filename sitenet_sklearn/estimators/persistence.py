@@ -125,11 +125,11 @@ def _check_depth(node, depth=0):
 
 
 def _check_predicts(model, rest):
-    if rest:
-        raise ValueError(f"{len(rest)} tensors belong to no network: {', '.join(sorted(rest)[:5])}")
     check_is_fitted(model)
     if not hasattr(model, "predict"):
         raise ValueError("its last step cannot predict")
+    if rest:
+        raise ValueError(f"{len(rest)} tensors belong to no network: {', '.join(sorted(rest)[:5])}")
 
 
 def _describe(model, tensors, *, fitted=True):

@@ -7,18 +7,17 @@ from typing import Self
 
 import numpy as np
 from joblib import Parallel, delayed
-from pymatgen.core import IStructure
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_consistent_length, gen_batches
+from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
-from sitenet_sklearn._validation import Interval, StrOptions, _fit_context, validate_parameters
+from sitenet_sklearn._validation import Interval, StrOptions, _fit_context, check_complete, validate_parameters
 from sitenet_sklearn.crystals.crystal import empty_crystal
 from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES, interaction_feature_names
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
 from sitenet_sklearn.crystals.site_features import SITE_FEATURES, site_feature_names
-from sitenet_sklearn.crystals.structures import formula_of, list_crystals, usable_species
-from sitenet_sklearn.exceptions import CrystalError, Failure, FeaturizationError
+from sitenet_sklearn.crystals.structures import formula_of, is_usable, list_crystals
+from sitenet_sklearn.exceptions import Failure, FeaturizationError
 from sitenet_sklearn.geometry.sublattice import SHAPES
 
 from .records import ChosenSupercell, choose_supercell, featurize_chunk
@@ -168,7 +167,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         if hasattr(X, "__len__"):  # a generator is read once, by transform
             list_crystals(X, type(self).__name__)
         if y is not None:
-            _check_complete(y, X)
+            check_complete(y, X)
         return self
 
     def transform(self, X) -> RaggedCrystals:
@@ -219,7 +218,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         self._check_features()
         items, names = list_crystals(X, type(self).__name__)
         parameters = self.record_parameters()
-        if self.on_error == "raise" and any(map(_refused_at_once, items)):
+        if self.on_error == "raise" and not all(map(is_usable, items)):
             parameters["max_atoms"] = 1  # the call will fail: find all that is wrong without the long work
         records = self._run(items, parameters)
         failed = [k for k, record in enumerate(records) if isinstance(record, str)]
@@ -343,22 +342,3 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _refused_at_once(item):
-    """Whether a crystal in memory is refused by a look at it."""
-    try:
-        if isinstance(item, IStructure):
-            usable_species(item)
-    except CrystalError:
-        return True
-    return False
-
-
-def _check_complete(y, X):
-    if hasattr(X, "__len__"):
-        check_consistent_length(X, y)
-    values = np.asarray(y)
-    if values.dtype.kind == "f" and values.ndim == 1 and np.isnan(values).any():
-        index = int(np.flatnonzero(np.isnan(values))[0])
-        raise ValueError(f"y is NaN at index {index}: drop that crystal or find its target")

@@ -19,6 +19,8 @@ FORMAT = 2
 """Number of the file format; files of all earlier ones can be read."""
 
 MAX_BLOCKS = 100
+MANY_LAYERS = 500
+"""More layers than these are not built before it is known that there are tensors for them."""
 
 
 def write_model(path, header, tensors):
@@ -115,7 +117,7 @@ def _check_layers(config, n_tensors):
     names = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
     hidden, *others = (len(config[name]) for name in names)
     n_layers = config["n_blocks"] * hidden + sum(others)
-    if 2 * n_layers > n_tensors:  # a layer has a weight and a bias at least
+    if n_layers > max(n_tensors // 2, MANY_LAYERS):  # a layer has a weight and a bias at least
         raise ValueError(f"it states {n_layers} layers, but holds {n_tensors} tensors only")
 
 

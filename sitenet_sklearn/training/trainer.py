@@ -1,8 +1,6 @@
 """The training loop: skorch on batches of crystals."""
 
-import contextlib
 import math
-import threading
 
 import torch
 from skorch import NeuralNet
@@ -23,9 +21,6 @@ OPTIMIZERS = {
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
 }
 """Optimizers by name; settings of AdamW are those of the published models."""
-
-
-_SEEDING = threading.RLock()
 
 
 class SiteNetTrainer(NeuralNet):
@@ -330,23 +325,6 @@ def make_trainer(
         optimizer__weight_decay=weight_decay,
         **{f"optimizer__{name}": value for name, value in settings.items()},
     )
-
-
-@contextlib.contextmanager
-def seeded(seed, device):
-    """Seed torch inside a with block, for one thread at a time, and leave its random state as found."""
-    devices = [device.index or 0] if device.type == "cuda" else []
-    with _SEEDING, torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
-def own_generator(device):
-    """Make a generator that goes on where the one of torch is, and that no other thread uses."""
-    generator = torch.Generator(device)
-    if device.type == "cpu":
-        return generator.set_state(torch.get_rng_state())
-    return generator.manual_seed(int(torch.randint(2**31 - 1, ())))
 
 
 def resolve_device(device):

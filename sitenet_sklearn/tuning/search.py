@@ -23,7 +23,7 @@ from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
 from sitenet_sklearn.metrics import mean_over_targets
 
 from .spaces import check_space, search_space
-from .studies import as_storage, claim_study, fail_dead_trials, fail_own_trials, n_begun, open_study, quiet
+from .studies import as_storage, claim_study, fail_dead_trials, n_begun, open_study, quiet
 from .trials import CrossValidation
 
 
@@ -228,11 +228,7 @@ def _work(study, objective, *, n_trials, timeout, verbose):
             bar.update(n_begun(study) - bar.n)
             if n_begun(study) >= n_trials or time.monotonic() > end:
                 return
-            try:
-                study.optimize(objective, n_trials=1)
-            except KeyboardInterrupt:
-                fail_own_trials(study)
-                raise
+            study.optimize(objective, n_trials=1)
 
 
 def _check_steps(estimator):

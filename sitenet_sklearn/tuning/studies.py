@@ -46,9 +46,10 @@ def open_study(storage, name, *, sampler=None, pruner=None):
         If the study is there and minimises.
     """
     settings = {"sampler": sampler, "pruner": pruner, "direction": "maximize", "load_if_exists": True}
+    opened = as_storage(storage)
     try:
         with quiet():
-            study = _created(storage, study_name=name, **settings)
+            study = _created(storage=opened, study_name=name, **settings)
     except (optuna.exceptions.StorageInternalError, ImportError, OSError) as error:
         raise ConnectionError(f"the storage {storage} cannot be reached: {error!s:.300}") from error
     except Exception as error:
@@ -62,11 +63,11 @@ def open_study(storage, name, *, sampler=None, pruner=None):
     return study
 
 
-def _created(storage, **settings):
+def _created(**settings):
     """Open a study; processes that begin together may find the tables of a new database half made."""
     for attempt in range(ATTEMPTS):
         try:
-            return optuna.create_study(storage=as_storage(storage), **settings)
+            return optuna.create_study(**settings)
         except Exception as error:
             if attempt == ATTEMPTS - 1 or not _is_half_made(error):
                 raise
@@ -117,20 +118,11 @@ def as_storage(storage):
     if not _is_path(storage):
         return storage
     path = Path(storage)
-    if path.is_file() and path.stat().st_size and not path.open("rb").read(1) == b"{":
+    if path.is_file() and not _begins_as_journal(path):
         raise ValueError(f"{path} is no journal of a study: name another file")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} for the journal {path.name}: make it first")
     return JournalStorage(JournalFileBackend(str(path)))
-
-
-def fail_own_trials(study):
-    """Fail the trials that this process was working on when it was interrupted."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        host, pid, _ = trial.user_attrs.get(SIGN_OF_LIFE, (None, None, None))
-        if (host, pid) == (socket.gethostname(), os.getpid()):
-            with contextlib.suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
-                study.tell(trial.number, state=TrialState.FAIL)
 
 
 def give_sign_of_life(trial):
@@ -186,6 +178,11 @@ def n_begun(study):
 
 def _is_path(storage):
     return isinstance(storage, os.PathLike) or (isinstance(storage, str) and "://" not in storage)
+
+
+def _begins_as_journal(path):
+    with path.open("rb") as file:
+        return file.read(1) in {b"", b"{"}
 
 
 def _is_alive(pid):

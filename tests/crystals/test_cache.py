@@ -58,7 +58,7 @@ def test_failures_are_not_remembered(tmp_path):
 
 def test_damaged_cache_is_named(structures, tmp_path):
     (tmp_path / "cache").write_bytes(b"no database" * 100)
-    with pytest.raises(RuntimeError, match=r"cache is no usable cache of crystals \(.*\): remove it"):
+    with pytest.raises(RuntimeError, match=r"cache is no usable cache of crystals \(.*\): name another file"):
         SupercellFeaturizer(cache=tmp_path / "cache").transform(structures[:1])
 
 

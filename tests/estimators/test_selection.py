@@ -77,11 +77,19 @@ def test_validation_data_are_checked(structures, featurized):
     masked = SupercellFeaturizer(max_atoms=20, on_error="mask")
     with pytest.warns(UserWarning, match="masked"):
         X = masked.transform([*structures[:3], {}])
-    kept, targets = check_validation_data((X, y[:4]), object(), y, check_target)
+    kept, targets = check_validation_data((X, y[:4]), object(), X, y, check_target)
     assert (len(kept), targets.tolist()) == (3, [0, 1, 2])
     with pytest.raises(ValueError, match=r"validation_data must be a pair \(X, y\)"):
-        check_validation_data(featurized, object(), y, check_target)
+        check_validation_data(featurized, object(), featurized, y, check_target)
     with pytest.raises(TypeError, match="object expects RaggedCrystals, got list"):
-        check_validation_data(([1], [2]), object(), y, check_target)
+        check_validation_data(([1], [2]), object(), featurized, y, check_target)
     with pytest.raises(ValueError, match=r"targets of shape \(40, 2\), those of y are \(40,\)"):
-        check_validation_data((featurized, np.ones((40, 2))), object(), y, check_target)
+        check_validation_data((featurized, np.ones((40, 2))), object(), featurized, y, check_target)
+    other = SupercellFeaturizer(max_atoms=20, site_features=X.site_feature_names[::-1]).transform(structures[:3])
+    with pytest.raises(ValueError, match=r"validation_data has the site_feature_names \('OxidationState', .*, X has"):
+        check_validation_data((other, y[:3]), object(), featurized, y, check_target)
+
+
+def test_a_share_that_leaves_nothing_to_train_on_is_refused():
+    with pytest.raises(ValueError, match=r"validation_fraction=0.999 of 40 crystals leaves none to train on"):
+        split_crystals(40, np.random.RandomState(0), share=0.999)

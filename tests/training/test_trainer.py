@@ -7,16 +7,7 @@ from sitenet_sklearn import SiteNetRegressor
 from sitenet_sklearn.network.batch import collate
 from sitenet_sklearn.network.sitenet import SiteNet
 from sitenet_sklearn.training.losses import WeightedLoss
-from sitenet_sklearn.training.trainer import SiteNetTrainer, resolve_device, seeded
-
-
-def test_seeding_leaves_the_random_state_as_found():
-    before = torch.get_rng_state()
-    with seeded(1, torch.device("cpu")):
-        first = torch.rand(3)
-    with seeded(1, torch.device("cpu")):
-        assert torch.equal(first, torch.rand(3))
-    assert torch.equal(before, torch.get_rng_state())
+from sitenet_sklearn.training.trainer import SiteNetTrainer, resolve_device
 
 
 def test_devices():

@@ -60,4 +60,4 @@ class CrystalError(RuntimeError):
 
 
 class StoreError(RuntimeError):
-    """A folder is no store of crystals, or it is damaged; the message names the file."""
+    """A folder is not a store of crystals, or it is damaged; the message names the file."""

@@ -108,7 +108,8 @@ def demo(
     """
     for name in FILES if output.is_dir() else ():
         check_output(output / name, overwrite=overwrite)
-    typer.echo("Band gaps of 1,056 crystals (Petousis et al. 2017): training Site-Net on 80 %", err=True)
+    n = crystals or 1056
+    typer.echo(f"Band gaps of {n:,} crystals (Petousis et al. 2017): training Site-Net on 80 %", err=True)
     result = run_demo(output, max_atoms=max_atoms, max_epochs=max_epochs, random_state=seed, n_crystals=crystals)
     typer.echo("model                      test MAE (eV)")
     for name, error in result.errors.items():

@@ -18,7 +18,7 @@ TableFile = Annotated[
 ]
 CrystalFiles = Annotated[
     list[Path],
-    typer.Argument(help="Crystals: CIF, POSCAR or what else pymatgen reads; or tables and folders of crystals."),
+    typer.Argument(help="Crystals: CIF, POSCAR or any other format pymatgen reads; or tables and folders of crystals."),
 ]
 Targets = Annotated[
     list[str] | None,
@@ -34,7 +34,7 @@ StructureColumn = Annotated[
 Skip = Annotated[
     Literal["raise", "skip"], typer.Option(help="What to do with rows that cannot be used: stop, or leave them out.")
 ]
-Jobs = Annotated[int, typer.Option(help="Processes that featurize; -1 for one a core.")]
+Jobs = Annotated[int, typer.Option(help="Processes that featurize; -1 for one per core.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Parameters = Annotated[
@@ -76,7 +76,7 @@ def load_pipeline(path):
     if not path.is_file():
         raise typer.BadParameter(f"no model file {path}")
     if path.suffix not in MODELS:  # a pickle can have any name: no table or crystal is opened as one by mistake
-        raise typer.BadParameter(f"{path} is no model file: its name must end in {' or '.join(MODELS)}")
+        raise typer.BadParameter(f"{path} is not a model file: its name must end in {' or '.join(MODELS)}")
     if path.suffix == ".safetensors":
         return load_model(path)
     try:

@@ -34,10 +34,7 @@ def check_output(path, inputs=(), *, overwrite, option="--output", suffixes=None
     """
     if path is None:
         return
-    if suffixes and path.suffix not in suffixes:
-        raise typer.BadParameter(f"{option} {path} must end in {' or '.join(suffixes)}")
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise typer.BadParameter(f"{option} {path} cannot be written: it is a folder, or in none")
+    _check_name(path, option, suffixes)
     if not path.exists():
         return
     for name in inputs:
@@ -45,6 +42,15 @@ def check_output(path, inputs=(), *, overwrite, option="--output", suffixes=None
             raise typer.BadParameter(f"{option} {path} would replace what is read from {name}: choose another name")
     if not overwrite:
         raise typer.BadParameter(f"{option} {path} exists: choose another name, or replace it with --overwrite")
+
+
+def _check_name(path, option, suffixes):
+    if suffixes and path.suffix not in suffixes:
+        raise typer.BadParameter(f"{option} {path} must end in {' or '.join(suffixes)}")
+    if path.is_dir():
+        raise typer.BadParameter(f"{option} {path} cannot be written: it is a folder")
+    if not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{option} {path} cannot be written: the folder {path.parent} does not exist")
 
 
 @contextmanager

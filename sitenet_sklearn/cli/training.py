@@ -51,7 +51,7 @@ def fit(
     seed: Seed = 0,
     jobs: Jobs = 1,
     checkpoint_dir: Annotated[
-        Path | None, typer.Option(help="Folder for what a killed training goes on from. Default: OUTPUT.checkpoints")
+        Path | None, typer.Option(help="Folder for the checkpoint of a training. Default: OUTPUT.checkpoints")
     ] = None,
     on_error: Skip = "raise",
     parameter: Parameters = None,
@@ -61,7 +61,7 @@ def fit(
 ):
     """Train a model on a table of crystals.
 
-    After Ctrl-C or a kill the same command goes on where it stopped.
+    After Ctrl-C or a kill, run the same command again to resume.
 
     Example: sitenet fit gaps.csv --target band_gap --output gap.safetensors
     """
@@ -78,14 +78,14 @@ def fit(
     try:
         pipeline.fit(crystals.structures, crystals.y)
     except KeyboardInterrupt:
-        say(f"interrupted; the same command goes on from {folder}")
+        say(f"interrupted; run the same command again to resume from {folder}")
         raise
     write_fitted(pipeline, output)
     if own_folder:
         cache.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
-    say(f"trained on {len(crystals.y):,} crystals in {time.monotonic() - begin:.0f} s, wrote {output}")
+    say(f"wrote {output}; {len(crystals.y):,} training crystals, {time.monotonic() - begin:.0f} s")
 
 
 def tune(
@@ -100,7 +100,7 @@ def tune(
     pruner: Annotated[
         Literal["halving", "median", "hyperband", "none"], typer.Option(help="Which trials end early.")
     ] = "halving",
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds after which no trial is begun.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Start no new trial after so many seconds.")] = None,
     storage: Annotated[
         str | None, typer.Option(help="Journal of the study, or URL of a database. Default: OUTPUT.journal")
     ] = None,
@@ -118,7 +118,7 @@ def tune(
 ):
     """Search the hyper-parameters that predict held-out crystals best, and train with them.
 
-    The same command goes on with the study in the storage; run at several places, it shares the work.
+    Run the same command again to resume the study; run it in several places to share the work.
 
     Example: sitenet tune gaps.csv --target band_gap --output best.safetensors --trials 30
     """

@@ -128,7 +128,7 @@ def read_store(path, *, verify=True):
         index = json.loads((path / _INDEX).read_text(encoding="utf-8"))
         schema, files, metadata = index["schema"], dict(index["sha256"]), dict(index["metadata"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreError(f"{path} is no store of crystals: {_INDEX} is missing or damaged") from error
+        raise StoreError(f"{path} is not a store of crystals: {_INDEX} is missing or damaged") from error
     if schema != SCHEMA:
         raise StoreError(f"{path} was written as {schema!r}, this version reads {SCHEMA!r}: featurize again")
     arrays = {}

@@ -70,7 +70,7 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         Whether to train in mixed precision (bfloat16): less memory and time on a GPU that has it, gradients of about
         three digits. Weights and predictions stay in single precision.
     compile : bool, default=False
-        Whether torch compiles what is computed of pairs, which takes a C++ compiler and half a minute. The default
+        Whether torch compiles the work on pairs, which takes a C++ compiler and half a minute. The default
         architecture has a kernel of its own and gains nothing on a CPU; others may.
     checkpoint_dir : str or path-like, default=None
         Folder where `fit` saves all of training after every epoch. After Ctrl-C or a kill the same call goes on with
@@ -84,12 +84,13 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         Whether to train on crystals whose primitive cell alone exceeds the `max_atoms` of the featurizer. The paper
         leaves them out and still predicts them.
     warm_start : bool, default=False
-        Whether `fit` goes on with the network of the last one, with new steps of the optimizer from its beginning; what
-        standardises inputs and target stays. Crystals and parameters must ask for the same network.
+        Whether `fit` continues with the network of the last `fit` instead of new weights. The learning rate schedule
+        starts anew; the standardisation of inputs and target stays. Crystals and parameters must ask for the same
+        network.
     pretrained : path-like or estimator, default=None
         Fitted model to begin from instead of random weights: a file of `save_model`, or an estimator in scikit-learn's
-        `FrozenEstimator`, which keeps it fitted when it is cloned. Its architecture and what standardises its inputs
-        are taken over, whatever the parameters of the architecture say.
+        `FrozenEstimator`, which keeps it fitted when it is cloned. The new model has its architecture and its
+        standardisation of inputs; the parameters of the architecture are ignored.
     new_head : bool, default=False
         Whether the output of the `pretrained` network begins anew, with the target standardised by the new crystals, as
         another property needs. False keeps both: the same property, of other crystals or from another method.

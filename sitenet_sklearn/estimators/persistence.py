@@ -49,8 +49,8 @@ def save_model(model, path) -> None:
         What to save. The parameters `cache`, `checkpoint_dir`, `callbacks`, `pretrained`, `device`, `compile` and
         `n_jobs` are not saved.
     path : str or path-like
-        File to write, by custom with the suffix ``.safetensors``. It is written under another name and renamed, so
-        that an interruption leaves no half of a file.
+        File to write, with the suffix ``.safetensors`` if the command line is to open it. It is written under another
+        name and renamed, so that an interruption leaves no half of a file.
 
     Raises
     ------

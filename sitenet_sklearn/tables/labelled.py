@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from sitenet_sklearn.crystals.structures import formula_of, usable_species
-from sitenet_sklearn.exceptions import CrystalError, Failure
+from sitenet_sklearn.crystals.structures import formula_of
+from sitenet_sklearn.exceptions import Failure
 from sitenet_sklearn.featurization.filtering import filter_structures
 
-from .reading import PROPERTIES, read_structures, read_table
+from .reading import PROPERTIES, read_structures, read_table, unusable
 
 
 class Labelled(NamedTuple):
@@ -78,8 +78,8 @@ def read_labelled(path, targets=(), *, classify=False, on_error="raise", featuri
     if failures and on_error == "raise":
         listed = "\n  ".join(map(str, failures))
         raise ValueError(
-            f"{len(failures)} of {len(table)} rows of {path} cannot be used, mend them or leave them out "
-            f'(on_error "skip"):\n  {listed}'
+            f"{len(failures)} of {len(table)} rows of {path} cannot be used; mend them, or leave them out with "
+            f'--on-error skip (in Python on_error="skip"):\n  {listed}'
         )
     wrong = {failure.index for failure in failures}
     kept = [k for k in range(len(table)) if k not in wrong]
@@ -114,13 +114,15 @@ def target_columns(table, targets, path):
     listed = ", ".join(columns[:20]) or "none"
     if not targets and (Path(path) / PROPERTIES).is_file():
         targets = ["1"]
+    if not targets and Path(path).is_dir():
+        raise ValueError(f"{path} has no {PROPERTIES}, so the targets of its crystals are unknown")
     if not targets:
-        raise ValueError(f"{path}: name the column of the target with --target; there are {listed}")
+        raise ValueError(f"{path}: name the column of the target with --target; its other columns are {listed}")
     for name in targets:
         if name not in columns:
             close = get_close_matches(name, columns, 1)
             hint = f" (did you mean {close[0]}?)" if close else ""
-            raise ValueError(f"{path} has no column {name!r} for the target{hint}; there are {listed}")
+            raise ValueError(f"{path} has no column {name!r} for the target{hint}; its other columns are {listed}")
     return list(targets)
 
 
@@ -177,10 +179,4 @@ def _refused(structures, ids, known, featurizer, on_error):
         quiet = clone(featurizer).set_params(verbose=0)
         failures = filter_structures([structures[k] for k in rows], featurizer=quiet).failures
         return [replace(failure, index=rows[failure.index], name=ids[rows[failure.index]]) for failure in failures]
-    failures = []
-    for k in rows:
-        try:
-            usable_species(structures[k])
-        except CrystalError as error:
-            failures.append(Failure(k, ids[k], formula_of(structures[k]), str(error)))
-    return failures
+    return unusable(structures, ids, rows)

@@ -14,7 +14,7 @@ from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.exceptions import FeaturizationError
 
-from .reading import content_hash, read_structures
+from .reading import content_hash, read_structures, unusable
 
 _UNREADABLE: dict = {}
 """A crystal that every featurizer masks."""
@@ -118,7 +118,8 @@ def featurize_table(featurizer, table, *, start=0, on_error="raise", n_jobs=None
     """
     structures, failures = read_structures(table, start=start, n_jobs=n_jobs)
     if failures and (on_error == "raise" or featurizer is None):
-        raise FeaturizationError(failures)
+        failures += unusable(structures, table.ids, start=start)
+        raise FeaturizationError(sorted(failures, key=lambda failure: failure.index))
     formulas = [None if found is None else found.composition.reduced_formula for found in structures]
     if featurizer is None:
         return structures, formulas, failures

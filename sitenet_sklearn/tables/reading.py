@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
-from sitenet_sklearn.crystals.structures import as_structure, structure_from_text
+from sitenet_sklearn.crystals.structures import as_structure, formula_of, structure_from_text, usable_species
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
 TABLES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
@@ -118,7 +118,7 @@ def read_table(path, *, structure_column=None):
     (['mp-1'], 'a.cif', ['0.5'])
     """
     if Path(path).is_file() and not is_table(path):
-        raise ValueError(f"{path} is no table: expected a folder or a file with the ending {', '.join(TABLES)}")
+        raise ValueError(f"{path} is not a table: expected a folder, or a file whose name ends in {', '.join(TABLES)}")
     (table,) = _table_in_chunks(Path(path), structure_column, LARGEST)
     return table
 
@@ -171,6 +171,33 @@ def read_structures(table, *, start=0, n_jobs=None):
         Failure(start + k, table.ids[k], "?", reason) for k, reason in enumerate(read) if isinstance(reason, str)
     ]
     return [None if isinstance(found, str) else found for found in read], failures
+
+
+def unusable(structures, ids, rows=None, *, start=0):
+    """List the crystals that a look at them shows to be unusable.
+
+    Parameters
+    ----------
+    structures : list of (pymatgen.core.Structure or None)
+        n crystals.
+    ids : list of str
+        Their names.
+    rows : sequence of int, default=None
+        Which of them to look at; None for those that are there.
+    start : int, default=0
+        Index of the first one in failures.
+
+    Returns
+    -------
+    list of Failure
+    """
+    failures = []
+    for k in [k for k, found in enumerate(structures) if found is not None] if rows is None else rows:
+        try:
+            usable_species(structures[k])
+        except CrystalError as error:
+            failures.append(Failure(start + k, ids[k], formula_of(structures[k]), str(error)))
+    return failures
 
 
 def parse_crystal(crystal):

@@ -116,7 +116,7 @@ def tune(
     n_trials : int, default=30
         Number of trials in the study, finished, pruned and running ones, those of earlier calls included.
     timeout : float, default=None
-        Seconds after which no trial is begun.
+        Start no new trial after so many seconds.
     pruner : {"halving", "median", "hyperband", "none"} or optuna.pruners.BasePruner, default="halving"
         Which trials to end early: by successive halving those of the worse half after a sixth, a third and two thirds
         of the epochs; those below the median of the others after every epoch; or in Hyperband's brackets.

@@ -33,7 +33,7 @@ class SiteNetSearchCV(MetaEstimatorMixin, BaseEstimator):
     n_trials : int, default=30
         Number of trials.
     timeout : float, default=None
-        Seconds after which no trial is begun.
+        Start no new trial after so many seconds.
     pruner : {"halving", "median", "hyperband", "none"} or optuna.pruners.BasePruner, default="halving"
         Which trials end early, as in `tune`.
     sampler : optuna.samplers.BaseSampler, default=None

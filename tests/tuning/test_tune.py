@@ -209,7 +209,7 @@ def test_a_killed_worker_loses_its_running_trial_alone(shared):
     assert 6 <= states.count(TrialState.COMPLETE) <= 7  # both may begin the last one
     assert TrialState.RUNNING not in states
     assert [trial.number for trial in trials] == list(range(len(states)))
-    assert len({trial.params["lr"] for trial in trials}) == len(trials)
+    assert len({trial.params["lr"] for trial in trials}) >= len(trials) - 2  # the own parameters are tried again
     study = optuna.load_study(study_name="sitenet", storage=as_storage(shared))
     assert study.best_value == max(trial.value for trial in trials if trial.value is not None)
 

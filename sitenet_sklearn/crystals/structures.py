@@ -99,7 +99,7 @@ def as_structure(item):
         return item
     is_path = isinstance(item, str | os.PathLike)
     if is_path and not Path(item).is_file():
-        raise CrystalError(f"no such file: {item}")
+        raise CrystalError("no such file")
     try:
         return _read(item)
     except Exception as error:  # parsers of damaged files raise anything

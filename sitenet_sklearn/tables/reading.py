@@ -263,7 +263,8 @@ def _read_or_reason(crystal):
     try:
         return parse_crystal(crystal)
     except CrystalError as error:
-        return str(error)
+        missing = isinstance(crystal, Path) and not crystal.is_file()
+        return f"{error}: {crystal}" if missing else str(error)
 
 
 def _kind_of_text(text):

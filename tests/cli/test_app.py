@@ -71,7 +71,10 @@ def test_a_table_printed_in_chunks_has_one_header(model, structures, tmp_path):
         (["predict", "no.joblib", "x.cif"], "no model file no.joblib"),
         (["predict", "MODEL", "x.cif"], "index 0 (x.cif ?): no such file"),
         (["predict", "MODEL", "broken.cif"], "index 0 (broken.cif ?): the file is not read as a crystal"),
-        (["predict", "broken.cif", "broken.cif"], "broken.cif is no model file: its name must end in .safetensors or"),
+        (
+            ["predict", "broken.cif", "broken.cif"],
+            "broken.cif is not a model file: its name must end in .safetensors or",
+        ),
         (["predict", "broken.joblib", "broken.cif"], "broken.joblib is no model written by joblib"),
         (["predict", "other.joblib", "broken.cif"], "holds a dict, which cannot predict"),
         (["predict", "MODEL", "alloy.cif"], "Error: 1 of the crystals cannot be featurized"),

@@ -87,7 +87,7 @@ def test_fit_skips_and_says_so(table, tmp_path):
     assert "index 20 (bad ?)" in str(result.exception)
     result = sitenet(*arguments, "--on-error", "skip")
     assert "left out: 1\n  index 20 (bad ?): the dict is not read as a crystal" in result.stderr
-    assert "trained on 20 crystals" in result.stderr
+    assert "20 training crystals" in result.stderr
 
 
 @pytest.mark.parametrize(

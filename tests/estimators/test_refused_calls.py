@@ -38,6 +38,9 @@ SALT = SupercellFeaturizer(10, site_features=("Number",)).transform(
 )
 REFUSALS = {
     "other classes": lambda model, X, _: model.fit(X, ["dog"] * len(X)),
+    "other classes and wrong validation data": lambda model, X, y: model.fit(
+        X, ["cat", "dog"] * (len(X) // 2), validation_data=(X, y[:-1])
+    ),
     "other length": lambda model, X, y: model.fit(X, y[:-1]),
     "no crystals": lambda model, X, y: model.fit(list(range(len(X))), y),
     "weights": lambda model, X, y: model.fit(X, y, sample_weight=-np.ones(len(X))),

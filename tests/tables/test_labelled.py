@@ -64,8 +64,8 @@ def test_skipped_rows_are_reported(table):
 @pytest.mark.parametrize(
     ("targets", "options", "message"),
     [
-        ([], {}, "name the column of the target with --target; there are gap, kind"),
-        (["gpa"], {}, r"has no column 'gpa' for the target \(did you mean gap\?\); there are gap, kind"),
+        ([], {}, "name the column of the target with --target; its other columns are gap, kind"),
+        (["gpa"], {}, r"has no column 'gpa' for the target \(did you mean gap\?\); its other columns are gap, kind"),
         (["gap", "kind"], {"classify": True}, "one column of classes is expected, got 2: gap, kind"),
         (["kind"], {"classify": True}, "1 of 1 rows of .*\n.*no class kind"),
         (["kind"], {"on_error": "skip"}, "none of 1 rows of .* can be used, the first: index 0"),

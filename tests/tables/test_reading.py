@@ -109,7 +109,7 @@ def test_the_column_of_crystals_can_be_named(tmp_path):
         ("a.jsonl", '{"file": "a"}\n{"file"\n', "a.jsonl is not read as lines of JSON, line 2"),
         ("a.jsonl", "[1]\n", r"line 1: expected an object, got \[1\]"),
         ("a.jsonl.gz", "plain", "a.jsonl.gz is not read as lines of JSON, line 0"),
-        ("a.cif", "data_", "a.cif is no table: expected a folder or a file with the ending .csv"),
+        ("a.cif", "data_", "a.cif is not a table: expected a folder, or a file whose name ends in .csv"),
     ],
 )
 def test_damaged_tables_are_named(tmp_path, name, text, message):
@@ -153,7 +153,7 @@ def test_failures_have_index_and_id(caesium, tmp_path):
     (tmp_path / "table.csv").write_text("id,file\nx,a.cif\ny,b.cif\n")
     structures, (failure,) = read_structures(read_table(tmp_path / "table.csv"), start=10)
     assert structures[1] is None
-    assert str(failure) == "index 11 (y ?): no such file"
+    assert str(failure) == f"index 11 (y ?): no such file: {tmp_path / 'b.cif'}"
 
 
 def test_hash_follows_content_and_not_chunks(caesium, tmp_path):

@@ -1,5 +1,8 @@
+import os
 import sys
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tensors of tests are small: threads would wait for each other
 
 import numpy as np
 import pytest

@@ -32,7 +32,7 @@ class HalvingPruner(SuccessiveHalvingPruner):
 
     def prune(self, study, trial) -> bool:
         """Tell whether a trial is worse than half of those that came as far."""
-        return super().prune(_WithoutFailed(study), trial)
+        return super().prune(_WithoutFailed(study), trial)  # type: ignore[arg-type]
 
 
 class _WithoutFailed:

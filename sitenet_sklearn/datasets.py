@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,6 @@ def _read_table(path):
         table = pd.DataFrame(values["data"], columns=values["columns"])
         if "structure" in table:
             table["structure"] = [structure_from_dict(entry) for entry in table["structure"]]
-    except (LookupError, OSError, EOFError, TypeError, ValueError) as error:
+    except (LookupError, OSError, EOFError, RecursionError, TypeError, ValueError, zlib.error) as error:
         raise ValueError(f"{path} is no Matbench file (.json.gz as Matbench publishes it): {error!s:.200}") from error
     return table

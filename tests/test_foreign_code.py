@@ -16,6 +16,7 @@ from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
 from sitenet_sklearn.cli.app import app
 from sitenet_sklearn.crystals.structures import as_structure
 from sitenet_sklearn.datasets import fetch_matbench
+from sitenet_sklearn.exceptions import CrystalError
 from sitenet_sklearn.tables.reading import read_structures, read_table
 
 TRAP = {"@module": "planted_by_others", "@class": "Trap", "@callable": "Trap"}
@@ -168,3 +169,24 @@ def test_a_pickle_with_the_name_of_something_else_is_not_opened(trap, model, tmp
     result = CliRunner().invoke(app, ["predict", *(arguments[::-1] if swapped else arguments)])
     assert result.exit_code != 0
     assert not trap.exists()
+
+
+def test_what_lies_beside_a_file_reads_nothing(trap, tmp_path, monkeypatch):
+    """pymatgen asks all packages on the path, those in the working folder included, who reads an unknown ending."""
+    folder = tmp_path / "path" / "evil-1.0.dist-info"
+    folder.mkdir()
+    (folder / "entry_points.txt").write_text("[pymatgen.io.structure_formats]\nevil = planted_by_others\n")
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    monkeypatch.chdir(tmp_path / "path")
+    for name in ("crystal.txt", "crystal", "crystal.in", "a.pkl"):
+        (tmp_path / "path" / name).write_text("hello")
+        with pytest.raises(CrystalError, match=r"its name tells no format: rename it to POSCAR, or to end in .cif"):
+            as_structure(name)
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("name", ["relaxed.json.cif", "POSCAR_b.yaml.bak"])
+def test_a_format_is_told_as_pymatgen_does(tmp_path, crystals, name):
+    kind = "cif" if name.endswith("cif") else "poscar"
+    (tmp_path / name).write_text(crystals["NaCl"].to(fmt=kind))
+    assert as_structure(tmp_path / name).matches(crystals["NaCl"])

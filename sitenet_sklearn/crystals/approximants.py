@@ -7,7 +7,6 @@ import numpy as np
 from pymatgen.analysis.ewald import EwaldSummation
 from pymatgen.core import Structure
 from sklearn.utils import check_random_state
-from sympy.utilities.iterables import multiset_permutations
 
 CANDIDATES = 4
 """Arrangements drawn for every one that is kept, where oxidation states rank them."""
@@ -50,6 +49,8 @@ def ordered_approximants(structure, n=16, *, max_sites=60, random_state=None) ->
     groups = _groups(supercell)
     n_arrangements = math.prod(_multinomial(counts) for _, _, counts in groups)
     if n_arrangements <= n:
+        from sympy.utilities.iterables import multiset_permutations
+
         choices = [multiset_permutations(_filling(kinds, counts)) for _, kinds, counts in groups]
         return [_filled(supercell, groups, arrangement) for arrangement in product(*map(list, choices))]
     random = check_random_state(random_state)

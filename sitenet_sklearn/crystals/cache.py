@@ -14,6 +14,7 @@ from sitenet_sklearn.exceptions import CrystalError
 
 from .crystal import Crystal
 from .store import SCHEMA
+from .stored_crystals import is_sound
 from .structures import as_structure
 
 WAIT = 60.0
@@ -138,9 +139,15 @@ def _encode(crystal):
 
 
 def _decode(record):
-    """Read what `_encode` wrote; None for anything else."""
+    """Read what `_encode` wrote; None for anything else, whoever wrote it."""
+    if not isinstance(record, bytes):
+        return None
     expected, content = record[:_DIGEST], record[_DIGEST:]
     if hashlib.sha256(content).digest() != expected:
         return None
     buffer = io.BytesIO(content)
-    return Crystal(*(np.lib.format.read_array(buffer, allow_pickle=False) for _ in Crystal._fields))
+    try:
+        crystal = Crystal(*(np.lib.format.read_array(buffer, allow_pickle=False) for _ in Crystal._fields))
+        return crystal if is_sound(crystal, *([len(crystal.multiplicity)], [len(crystal.pair_count)])) else None
+    except Exception:  # whatever NumPy raises for other content  # noqa: BLE001
+        return None

@@ -78,13 +78,14 @@ def check_values(path, arrays):
         part = {
             name: np.asarray(arrays[name][site_part if name in SITE_FIELDS else pair_part]) for name in Crystal._fields
         }
-        if not _is_sound(Crystal(**part), *(arrays[name][start:stop] for name in _SIZES)):
+        if not is_sound(Crystal(**part), *(arrays[name][start:stop] for name in _SIZES)):
             raise StoreError(f"{path} holds numbers that no crystal has, among crystals {start} to {stop - 1}")
         start, sites, pairs = stop, site_part.stop, pair_part.stop
 
 
-def _is_sound(crystal, site_sizes, pair_sizes):
-    """Whether some crystals one after the other can be used."""
+def is_sound(crystal, site_sizes, pair_sizes):
+    """Whether some crystals one after the other, of so many sites and pairs each, can be used."""
+    site_sizes, pair_sizes = np.asarray(site_sizes), np.asarray(pair_sizes)
     if not np.array_equal(site_sizes > 0, pair_sizes > 0):
         return False
     sizes = np.repeat(site_sizes, pair_sizes)

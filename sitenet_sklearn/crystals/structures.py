@@ -24,6 +24,13 @@ MAX_BYTES = 2**26
 MAX_GENERATED = 4000
 """Most positions that the symmetry operations of a CIF file may generate from its sites."""
 
+MAX_OXIDATION_STATE = 20
+
+_OTHER_FORMATS = (
+    r"^(chgcar|locpot|vasprun.*\.xml|input.*\.xml|ctrl)|\.(cssr|xsf|config|pwmat)|(rndstr|lat)\.in|bestsqs|\.(res|nc)$"
+)
+"""Names of files that pymatgen reads by itself, beside CIF, POSCAR, JSON and YAML."""
+
 _SPECIES_KEYS = ("element", "oxidation_state", "occu")
 
 
@@ -98,13 +105,21 @@ def as_structure(item):
     if isinstance(item, IStructure):
         return item
     is_path = isinstance(item, str | os.PathLike)
-    if is_path and not Path(item).is_file():
+    if is_path and not is_file(item):
         raise CrystalError("no such file")
     try:
         return _read(item)
     except Exception as error:  # parsers of damaged files raise anything
         kind = "file" if is_path else type(item).__name__
         raise CrystalError(f"the {kind} is not read as a crystal ({type(error).__name__}: {error!s:.120})") from error
+
+
+def is_file(path):
+    """Whether a path is a file; a name that no file can have is none."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _read(item):
@@ -115,10 +130,12 @@ def _read(item):
 
         return AseAtomsAdaptor.get_structure(item)
     name = Path(item).name.lower()
-    if found := re.search(r"\.(json|mson|ya?ml)", name):
-        return structure_from_dict(_read_dict(item, found[1]))
     if found := re.search(r"\.(m?cif)|(poscar|contcar|\.vasp)", name):
         return structure_from_text(_read_text(item), "cif" if found[1] else "poscar")
+    if found := re.search(r"\.(json|mson|ya?ml)", name):
+        return structure_from_dict(_read_dict(item, found[1]))
+    if not re.search(_OTHER_FORMATS, name):  # pymatgen would import whatever a folder nearby says it can read it with
+        raise ValueError("its name tells no format: rename it to POSCAR, or to end in .cif, .vasp, .json or .yaml")
     return Structure.from_file(item)
 
 
@@ -254,6 +271,8 @@ def usable_species(structure):
     for specie in species:
         if not 1 <= getattr(specie, "Z", 0) <= MAX_ATOMIC_NUMBER:
             raise CrystalError(f"species {specie} is no chemical element")
+        if not abs(getattr(specie, "oxi_state", 0) or 0) <= MAX_OXIDATION_STATE:
+            raise CrystalError(f"oxidation state {specie.oxi_state:g} of {specie.symbol}: at most 20 is expected")
     return species
 
 

@@ -224,8 +224,10 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
             self.net_ = self._trainer(network, device).set_params(lr=share * self.lr).initialize()
             if earlier is not None:
                 self.net_.go_on_from(earlier)
-            self.net_.train_more(data, seed=seed, generator=generator)
-            self.history_ = self.net_.history
+            try:
+                self.net_.train_more(data, seed=seed, generator=generator)
+            finally:
+                self.history_ = self.net_.history
         return self
 
     def _select(self, X, y, sample_weight, *, keep):

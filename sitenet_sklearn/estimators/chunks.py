@@ -86,16 +86,20 @@ def split_featurizer(model):
     Returns
     -------
     featurizer : SupercellFeaturizer or None
-        The first step, also of the members of an ensemble; None where there is none.
+        The first step, also where it is that of all members of an ensemble; None where there is none, and where a
+        class of the user's might do something else.
     estimator : estimator or Pipeline
         What comes after it.
     """
-    if isinstance(model, Pipeline) and isinstance(model[0], SupercellFeaturizer):
+    if type(model) is Pipeline and type(model[0]) is SupercellFeaturizer:
         return model[0], model[1:] if len(model.steps) > 2 else model[-1]
-    if isinstance(model, SiteNetEnsemble) and hasattr(model, "estimators_"):
+    if type(model) is SiteNetEnsemble and hasattr(model, "estimators_"):
         parts = [split_featurizer(member) for member in model.estimators_]
-        if parts[0][0] is not None:
-            rest = copy.copy(model)
-            rest.estimators_ = [member for _, member in parts]
-            return parts[0][0], rest
+        if (
+            len({repr(featurizer and featurizer.get_params()) for featurizer, _ in parts}) == 1
+            and parts[0][0] is not None
+        ):
+            together = copy.copy(model)
+            together.estimators_ = [member for _, member in parts]
+            return parts[0][0], together
     return None, model

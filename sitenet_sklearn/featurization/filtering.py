@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sitenet_sklearn.crystals.structures import list_crystals
-from sitenet_sklearn.exceptions import Failure
+from sitenet_sklearn.crystals.structures import formula_of, list_crystals, usable_species
+from sitenet_sklearn.exceptions import CrystalError, Failure
 
 from .featurizer import SupercellFeaturizer
 
@@ -69,3 +69,30 @@ def filter_structures(structures, y=None, *, featurizer=None) -> Filtered:
 
 def _rows(y, kept):
     return None if y is None else np.asarray(y)[kept]
+
+
+def unusable(structures, ids, rows=None, *, start=0):
+    """List the crystals that a look at them shows to be unusable.
+
+    Parameters
+    ----------
+    structures : list of (pymatgen.core.Structure or None)
+        n crystals.
+    ids : list of str
+        Their names.
+    rows : sequence of int, default=None
+        Which of them to look at; None for those that are there.
+    start : int, default=0
+        Index of the first one in failures.
+
+    Returns
+    -------
+    list of Failure
+    """
+    failures = []
+    for k in [k for k, found in enumerate(structures) if found is not None] if rows is None else rows:
+        try:
+            usable_species(structures[k])
+        except CrystalError as error:
+            failures.append(Failure(start + k, ids[k], formula_of(structures[k]), str(error)))
+    return failures

@@ -143,7 +143,7 @@ def drop_out(x, share, generator=None):
     --------
     >>> import torch
     >>> drop_out(torch.ones(5), 0.5, torch.Generator().manual_seed(0)).tolist()
-    [2.0, 0.0, 2.0, 2.0, 2.0]
+    [0.0, 0.0, 2.0, 0.0, 0.0]
     """
     noise = torch.empty_like(x).bernoulli_(1 - share, generator=generator)
     return x * noise.div_(1 - share)

@@ -11,9 +11,9 @@ from sklearn.base import clone
 
 from sitenet_sklearn.crystals.structures import formula_of
 from sitenet_sklearn.exceptions import Failure
-from sitenet_sklearn.featurization.filtering import filter_structures
+from sitenet_sklearn.featurization.filtering import filter_structures, unusable
 
-from .reading import PROPERTIES, read_structures, read_table, unusable
+from .reading import PROPERTIES, read_structures, read_table
 
 
 class Labelled(NamedTuple):

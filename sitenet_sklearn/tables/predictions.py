@@ -13,8 +13,9 @@ from sitenet_sklearn._files import PartialFile, as_python
 from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.exceptions import FeaturizationError
+from sitenet_sklearn.featurization.filtering import unusable
 
-from .reading import content_hash, read_structures, unusable
+from .reading import content_hash, read_structures
 
 _UNREADABLE: dict = {}
 """A crystal that every featurizer masks."""

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import re
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -12,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
-from sitenet_sklearn.crystals.structures import as_structure, formula_of, structure_from_text, usable_species
+from sitenet_sklearn.crystals.structures import as_structure, is_file, structure_from_text
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
 TABLES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
@@ -173,33 +174,6 @@ def read_structures(table, *, start=0, n_jobs=None):
     return [None if isinstance(found, str) else found for found in read], failures
 
 
-def unusable(structures, ids, rows=None, *, start=0):
-    """List the crystals that a look at them shows to be unusable.
-
-    Parameters
-    ----------
-    structures : list of (pymatgen.core.Structure or None)
-        n crystals.
-    ids : list of str
-        Their names.
-    rows : sequence of int, default=None
-        Which of them to look at; None for those that are there.
-    start : int, default=0
-        Index of the first one in failures.
-
-    Returns
-    -------
-    list of Failure
-    """
-    failures = []
-    for k in [k for k, found in enumerate(structures) if found is not None] if rows is None else rows:
-        try:
-            usable_species(structures[k])
-        except CrystalError as error:
-            failures.append(Failure(start + k, ids[k], formula_of(structures[k]), str(error)))
-    return failures
-
-
 def parse_crystal(crystal):
     """Read one crystal.
 
@@ -247,7 +221,7 @@ def content_hash(tables):
         records = table.properties.to_dict("records") or [{}] * len(table)  # without columns there are no records
         for name, crystal, values in zip(table.ids, table.crystals, records, strict=True):
             if isinstance(crystal, Path):
-                content = crystal.read_bytes() if crystal.is_file() else b"no such file"
+                content = crystal.read_bytes() if is_file(crystal) else b"no such file"
             else:
                 content = _canonical(crystal)
             for part in (name.encode(), content, _canonical(values)):
@@ -263,7 +237,7 @@ def _read_or_reason(crystal):
     try:
         return parse_crystal(crystal)
     except CrystalError as error:
-        missing = isinstance(crystal, Path) and not crystal.is_file()
+        missing = isinstance(crystal, Path) and str(error) == "no such file"
         return f"{error}: {crystal}" if missing else str(error)
 
 
@@ -298,7 +272,7 @@ def _csv(path, chunk_size, **options):
     try:
         with pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=chunk_size, **options) as frames:
             yield from (frame for frame in frames if len(frame))
-    except (ValueError, OSError, EOFError) as error:  # pandas' errors of parsing are ValueErrors
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # pandas' errors of parsing are ValueErrors
         raise ValueError(f"{path} is not read as CSV: {error!s:.200}") from error
 
 
@@ -310,7 +284,7 @@ def _json_lines(path):
             for number, line in enumerate(lines, 1):  # noqa: B007
                 if line.strip():
                     yield _record(line)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, RecursionError, zlib.error) as error:
         raise ValueError(f"{path} is not read as lines of JSON, line {number}: {error!s:.200}") from error
 
 

@@ -11,7 +11,8 @@ class CtrlC:
     Attributes
     ----------
     pressed : bool
-        True from then on, also where somebody catches the KeyboardInterrupt that follows.
+        True from then on, also where somebody catches the KeyboardInterrupt that follows; a handler of the user's that
+        raises none interrupts nothing.
     """
 
     def __init__(self):
@@ -36,11 +37,24 @@ def watched_ctrl_c():
         return
 
     def note(number, frame):
-        found.pressed = True
-        handler(number, frame)
+        try:
+            handler(number, frame)
+        except KeyboardInterrupt:
+            found.pressed = True
+            raise
 
     signal.signal(signal.SIGINT, note)
     try:
         yield found
     finally:
+        _give_back(note, handler)
+
+
+def _give_back(note, handler):
+    """Put a handler back, unless somebody has put another one there; also if Ctrl-C is pressed at this moment."""
+    try:
+        if signal.getsignal(signal.SIGINT) is note:
+            signal.signal(signal.SIGINT, handler)
+    except KeyboardInterrupt:
         signal.signal(signal.SIGINT, handler)
+        raise

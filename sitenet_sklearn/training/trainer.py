@@ -47,7 +47,7 @@ class SiteNetTrainer(NeuralNet):
         Whether the learning rate of this network fell to nearly 0 before, at the end of a training.
     """
 
-    held_out_ = checkpoint_ = seed_ = generator_ = None  # while `train` runs, what it was given
+    held_out_ = checkpoint_ = seed_ = generator_ = ctrl_c_ = None  # while `train` runs, what it was given
     after_fit_ = False
 
     def __init__(self, *args, amp=False, gradient_accumulation=1, **kwargs):
@@ -102,13 +102,13 @@ class SiteNetTrainer(NeuralNet):
         self.interrupted_ = self.stopped_by_callback_ = False
         failure = None
         with watched_ctrl_c() as ctrl_c:
-            vars(self).update(given)
+            vars(self).update(given, ctrl_c_=ctrl_c)
             try:
                 fit(data, None)
             except Exception as error:  # noqa: BLE001 - raised below
                 failure = error
             finally:
-                for name in given:
+                for name in (*given, "ctrl_c_"):
                     vars(self).pop(name, None)
         if ctrl_c.pressed or self.interrupted_:
             raise KeyboardInterrupt(f"training was interrupted after {len(self.history)} epochs") from failure
@@ -137,6 +137,8 @@ class SiteNetTrainer(NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Add the gradients of a batch; after `gradient_accumulation` of them take a step of the optimizer."""
+        if self.ctrl_c_ is not None and self.ctrl_c_.pressed:  # and somebody caught it
+            raise KeyboardInterrupt
         if self.n_added_ == 0:
             self.size_ = torch.zeros((), device=self.device)
             for _, parameter in self._trained():

@@ -1,3 +1,4 @@
+import hashlib
 import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.crystals.cache import CrystalCache, content_of
+from sitenet_sklearn.crystals.cache import CrystalCache, _encode, content_of
 
 
 def identical(a, b):
@@ -84,3 +85,23 @@ def test_content_of_a_crystal_is_that_of_its_copies(structures):
     moved.translate_sites([0], [0, 0, 0.001], frac_coords=False)
     assert content_of(moved) != before
     assert content_of("no.cif") == b"no such file"
+
+
+@pytest.mark.parametrize("record", ["text", 5, b"", b"x" * 40, hashlib.sha256(b"").digest()])
+def test_records_of_others_are_computed_again(crystals, tmp_path, record):
+    featurizer = SupercellFeaturizer(20, cache=tmp_path / "cache")
+    expected = featurizer.transform([crystals["NaCl"]])
+    with closing(sqlite3.connect(tmp_path / "cache")) as connection, connection:
+        connection.execute("UPDATE crystals SET record = ?", (record,))
+    again = featurizer.transform([crystals["NaCl"]])
+    np.testing.assert_array_equal(again.field("pair_distance"), expected.field("pair_distance"))
+
+
+def test_records_with_impossible_numbers_are_computed_again(crystals, tmp_path):
+    featurizer = SupercellFeaturizer(20, cache=tmp_path / "cache")
+    expected = featurizer.transform([crystals["NaCl"]])
+    bad = expected[0]._replace(pair_neighbor=expected[0].pair_neighbor + 7)
+    with closing(sqlite3.connect(tmp_path / "cache")) as connection, connection:
+        connection.execute("UPDATE crystals SET record = ?", (_encode(bad),))
+    again = featurizer.transform([crystals["NaCl"]])
+    np.testing.assert_array_equal(again.field("pair_neighbor"), expected.field("pair_neighbor"))

@@ -151,3 +151,16 @@ def test_error_lists_every_crystal():
     ]
     assert isinstance(error, RuntimeError)
     assert not isinstance(error, ValueError)
+
+
+def test_impossible_oxidation_states_are_refused():
+    values = Structure(CUBE, [Species("Fe", 2)], [[0, 0, 0]]).as_dict()
+    values["sites"][0]["species"][0]["oxidation_state"] = 1e308
+    with pytest.raises(CrystalError, match=r"oxidation state 1e\+308 of Fe: at most 20 is expected"):
+        usable_species(as_structure(values))
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_names_that_no_file_can_have_are_missing_files(name):
+    with pytest.raises(CrystalError, match="no such file"):
+        as_structure(name)

@@ -5,9 +5,16 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 from sklearn.ensemble import VotingRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
-from sitenet_sklearn import RaggedCrystals, SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer, predict_in_chunks
+from sitenet_sklearn import (
+    RaggedCrystals,
+    SiteNetClassifier,
+    SiteNetEnsemble,
+    SiteNetRegressor,
+    SupercellFeaturizer,
+    predict_in_chunks,
+)
 from sitenet_sklearn.exceptions import FeaturizationError
 
 DISORDERED = Structure(Lattice.cubic(4.0), [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]])
@@ -76,3 +83,28 @@ def test_failures_count_from_the_first_crystal_of_all(pipeline, structures):
 def test_a_single_crystal_is_no_iterable_of_crystals(pipeline):
     with pytest.raises(TypeError, match=r"predict_in_chunks expects a list of crystals, got a single str"):
         predict_in_chunks(pipeline, "salt.cif")
+
+
+class Strained(SupercellFeaturizer):
+    """A featurizer of the user's, whose `transform` does more."""
+
+    def transform(self, X):
+        return super().transform([structure.copy().scale_lattice(3 * structure.volume) for structure in X])
+
+
+class Shifted(Pipeline):
+    """A pipeline of the user's, whose `predict` does more."""
+
+    def predict(self, X, **options):
+        return super().predict(X, **options) + 100
+
+
+def test_what_the_users_classes_do_is_done(pipeline, structures, band_gaps):
+    strained = make_pipeline(Strained(20), SiteNetRegressor(max_epochs=1, site_dim=3)).fit(structures, band_gaps)
+    shifted = Shifted(pipeline.steps)
+    mixed = SiteNetEnsemble(pipeline, n_members=2, random_state=0).fit(structures, band_gaps)
+    mixed.estimators_[1] = make_pipeline(SupercellFeaturizer(20), pipeline[-1])
+    for model in (strained, shifted, mixed):
+        np.testing.assert_allclose(
+            predict_in_chunks(model, structures, chunk_size=9), model.predict(structures), atol=1e-5
+        )

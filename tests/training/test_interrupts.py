@@ -147,3 +147,46 @@ def test_training_in_a_thread_watches_no_signals(featurized, band_gaps):
     thread.start()
     thread.join()
     assert len(model.history_) == 1
+
+
+def test_a_handler_of_the_user_decides(featurized, band_gaps):
+    pressed = []
+    signal.signal(signal.SIGINT, lambda *_: pressed.append(1))
+    model = SiteNetRegressor(**QUICK, callbacks=[CtrlCIn("on_epoch_end")]).fit(featurized, band_gaps)
+    assert len(model.history_) == 6
+    assert pressed == [1]
+
+
+class Swallows(Callback):
+    """Catches what it should not."""
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: ARG002
+        with contextlib.suppress(KeyboardInterrupt):
+            if len(net.history) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_that_somebody_caught_ends_training_at_the_next_batch(featurized, band_gaps):
+    model = SiteNetRegressor(**QUICK, callbacks=[Swallows()])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(featurized, band_gaps)
+    assert len(model.history_) <= 3
+
+
+def test_a_handler_that_a_callback_puts_there_stays(featurized, band_gaps):
+    def other(*_):
+        """Do nothing."""
+
+    class Installs(Callback):
+        def on_epoch_end(self, net, **kwargs):  # noqa: ARG002
+            signal.signal(signal.SIGINT, other)
+
+    SiteNetRegressor(**QUICK, callbacks=[Installs()]).fit(featurized, band_gaps)
+    assert signal.getsignal(signal.SIGINT) is other
+
+
+def test_history_is_there_after_ctrl_c_in_the_first_partial_fit(featurized, band_gaps):
+    model = SiteNetRegressor(**QUICK, callbacks=[CtrlCIn("on_batch_end", epoch=1)])
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(featurized, band_gaps)
+    assert len(model.history_) <= 1

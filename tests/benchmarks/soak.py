@@ -2,12 +2,14 @@
 
     python tests/benchmarks/soak.py fuzz --cases 2000
     python tests/benchmarks/soak.py kills --kills 20
+    python tests/benchmarks/soak.py interrupts --kills 100
     python tests/benchmarks/soak.py memory
 
 `fuzz` hands in random crystals, damaged files, stores, models and command lines, each case in a process with limited
 memory and time, and lists the seed of every case that ends in anything but a result or a documented error; `--only
 KIND --seed N --cases 1` repeats it. `kills` ends processes with SIGKILL at random moments, starts them again and
-compares with work that nobody disturbed. `memory` trains and predicts again and again. The exit code is 0 if nothing
+compares with work that nobody disturbed, a search trial by trial; `interrupts` does the same with Ctrl-C, which must
+never pass for success. `memory` trains and predicts again and again. The exit code is 0 if nothing
 was found.
 """
 
@@ -173,14 +175,14 @@ class TuningJob(TrainingJob):
     def run(self, folder):
         """Do the work."""
         model, space = SiteNetRegressor(**TINY, max_epochs=2), {"lr": FloatDistribution(1e-4, 1e-2, log=True)}
-        options = {"storage": folder / "journal", "cv": 2, "n_trials": 6, "pruner": "none", "random_state": 0}
+        options = {"storage": folder / "journal", "cv": 2, "n_trials": 6, "random_state": 0}
         tune(model, self.X, self.y, space, **options)
 
     def result(self, folder):
         """Look at what came out."""
         study = optuna.load_study(study_name="sitenet", storage=as_storage(folder / "journal"))
-        done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
-        return len(done), all(np.isfinite(trial.value) for trial in done), len({t.params["lr"] for t in done})
+        trials = [trial for trial in study.trials if trial.state != TrialState.FAIL]
+        return [(trial.state.name, trial.params, trial.value and round(trial.value, 4)) for trial in trials]
 
 
 class SavingJob(TrainingJob):
@@ -203,6 +205,7 @@ class SavingJob(TrainingJob):
 
 def run_quietly(job, folder):
     """Work in a process of its own."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     silence()
     job.run(folder)
 
@@ -214,18 +217,21 @@ def start(job, folder):
     return process
 
 
-def disturb(job, folder, seconds, expected):
-    """Kill the work at some moment; return what is wrong then, and whether it was killed before its end."""
+def disturb(job, folder, seconds, expected, number):
+    """Send a signal to the work at some moment; return what is wrong then, and whether it ended before its time."""
     process = start(job, folder)
     process.join(seconds)
-    process.kill()
+    if process.is_alive():
+        os.kill(process.pid, number)
     process.join()
     wrong = []
+    if process.exitcode == 0 and job.result(folder) != expected:
+        wrong.append("it was stopped, and passed for success")
     if (folder / "model.safetensors").exists() and not job.result(folder):
         wrong.append("a file is neither the old nor the new one")
     if (folder / "store").exists() and job.result(folder) != expected:
         wrong.append("a store is there that is not whole")
-    return wrong, process.exitcode == -signal.SIGKILL
+    return wrong, process.exitcode != 0
 
 
 def finish(job, folder, expected):
@@ -238,8 +244,8 @@ def finish(job, folder, expected):
     return [] if job.result(folder) == expected else ["the result is another one"]
 
 
-def kill_job(job, n, rng):
-    """Disturb the work until it was killed n times, and print the losses; return their number."""
+def kill_job(job, n, rng, number):
+    """Disturb the work until it was stopped n times, and print the losses; return their number."""
     losses, killed, rounds, again = [], 0, 0, 0.0
     with tempfile.TemporaryDirectory() as parent:
         whole = Path(parent) / "whole"
@@ -252,7 +258,7 @@ def kill_job(job, n, rng):
             folder = Path(parent) / str(rounds)
             folder.mkdir()
             for _ in range(rng.integers(1, 4)):
-                wrong, was_killed = disturb(job, folder, rng.uniform(0, latest), expected)
+                wrong, was_killed = disturb(job, folder, rng.uniform(0, latest), expected, number)
                 losses += [f"round {rounds}: {reason}" for reason in wrong]
                 killed += was_killed
                 latest *= 1.0 if was_killed else 0.95
@@ -267,10 +273,16 @@ def kill_job(job, n, rng):
     return len(losses)
 
 
-def kills(options):
+def kills(options, number=signal.SIGKILL):
     """Kill every kind of work."""
     rng, data = np.random.default_rng(options.seed), load_dielectric()
-    return sum(kill_job(kind(data), options.kills, rng) for kind in (StoreJob, TrainingJob, TuningJob, SavingJob))
+    jobs = (StoreJob, TrainingJob, TuningJob, SavingJob)
+    return sum(kill_job(kind(data), options.kills, rng, number) for kind in jobs)
+
+
+def interrupts(options):
+    """Press Ctrl-C in every kind of work."""
+    return kills(options, signal.SIGINT)
 
 
 def memory(options):
@@ -291,9 +303,11 @@ def memory(options):
     return int(trained > 100) + int(predicted > 100)
 
 
+PARTS = {"fuzz": fuzz, "kills": kills, "interrupts": interrupts, "memory": memory}
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=["fuzz", "kills", "memory"])
+    parser.add_argument("what", nargs="*", choices=list(PARTS))
     parser.add_argument("--cases", type=int, default=2000, help="of every kind")
     parser.add_argument("--only", action="append", choices=list(KINDS), help="a kind of cases")
     parser.add_argument("--kills", type=int, default=20, help="of every kind of work")
@@ -302,8 +316,5 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = sum(
-        {"fuzz": fuzz, "kills": kills, "memory": memory}[what](options)
-        for what in options.what or ["fuzz", "kills", "memory"]
-    )
+    found = sum(PARTS[what](options) for what in options.what or PARTS)
     sys.exit(min(found, 1))

@@ -90,7 +90,7 @@ tune(SiteNetRegressor(**tiny, callbacks=[Die()]), X, y, space, cv=2, n_trials=6,
 """
 
 
-@pytest.mark.parametrize("kill", [1, 3, 7, 14])
+@pytest.mark.parametrize("kill", [3, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 7, 14))])
 def test_a_killed_search_ends_as_an_undisturbed_one(featurized, band_gaps, tmp_path, kill):
     space = LR | {"weight_decay": FloatDistribution(1e-6, 1e-2, log=True)}
     tiny = TINY | {"max_epochs": 6}
@@ -128,6 +128,7 @@ def test_ctrl_c_fails_its_trial(featurized, band_gaps, tmp_path):
     assert len(search(featurized, band_gaps, journal, 1).trials) == 2
 
 
+@pytest.mark.slow
 def test_workers_that_begin_together_share_a_new_database(tmp_path):
     code = (
         "import sys; from sitenet_sklearn.tuning.studies import open_study; import time\n"

@@ -195,13 +195,13 @@ def trials_of(shared):
 
 
 def test_a_killed_worker_loses_its_running_trial_alone(shared):
-    lost = start_worker(shared, 6, n_epochs=40)
+    lost = start_worker(shared, 6, n_epochs=15)
     while not any(trial.intermediate_values for trial in trials_of(shared)):
         time.sleep(0.05)
         assert lost.poll() is None
     lost.send_signal(signal.SIGKILL)
     lost.wait()
-    workers = [start_worker(shared, 6, n_epochs=40) for _ in range(2)]
+    workers = [start_worker(shared, 6, n_epochs=15) for _ in range(2)]
     assert [worker.wait(timeout=300) for worker in workers] == [0, 0]
     trials = trials_of(shared)
     states = [trial.state for trial in trials]

@@ -41,7 +41,7 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
 
     See Also
     --------
-    ordered_approximants : What one crystal becomes.
+    sitenet_sklearn.crystals.ordered_approximants : What one crystal becomes.
 
     Examples
     --------

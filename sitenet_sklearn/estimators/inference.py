@@ -1,6 +1,6 @@
 """What a fitted network says about crystals: outputs, representations and attention."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -63,7 +63,7 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         raw = self._fill(X, n_targets or 1, lambda network, batch: network.raw(batch).reshape(len(batch), -1))
         return raw[:, 0] if n_targets is None else raw
 
-    def transform(self, X):
+    def transform(self, X) -> Any:
         """Compute the global vector of every crystal, the input of the last Linear.
 
         Parameters

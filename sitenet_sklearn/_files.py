@@ -67,6 +67,34 @@ def write_whole_file(path, content):
         temporary.write_bytes(content)
 
 
+def lock_of(path):
+    """Lock a file for this process, as long as it lives.
+
+    Parameters
+    ----------
+    path : path-like
+        File, which need not exist; the lock is a hidden file beside it.
+
+    Returns
+    -------
+    filelock.FileLock or None
+        For `unlock`; None if another process has it.
+    """
+    path = Path(path)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return None
+    return lock
+
+
+def unlock(lock):
+    """Let others lock the file of a lock from `lock_of`."""
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
+
+
 class PartialFile:
     """Text that grows in ``<path>.partial``, in steps that are finished or not there, and becomes `path` at the end.
 
@@ -96,15 +124,11 @@ class PartialFile:
 
     def __init__(self, path, fingerprint, *, overwrite=False):
         self.path = Path(path)
-        self.lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
-        try:
-            self.lock.acquire(blocking=False)
-        except Timeout as error:
-            raise FileExistsError(
-                f"{path} is being written by another process: wait, or choose another name"
-            ) from error
+        self.lock = lock_of(self.path)
+        if self.lock is None:
+            raise FileExistsError(f"{path} is being written by another process: wait, or choose another name")
         if self.path.exists() and not overwrite:
-            self._release()
+            unlock(self.lock)
             raise FileExistsError(f"{path} exists: choose another name")
         self.partial = self.path.with_name(f"{self.path.name}.partial")
         self.sidecar = self.path.with_name(f"{self.path.name}.partial.json")
@@ -113,7 +137,7 @@ class PartialFile:
             try:
                 self._resume()
             except ValueError:
-                self._release()
+                unlock(self.lock)
                 raise
 
     def append(self, text, rows):
@@ -136,12 +160,7 @@ class PartialFile:
             file.truncate(self.n_bytes)
         self.partial.replace(self.path)
         self.sidecar.unlink()
-        self._release()
-
-    def _release(self):
-        """Let others write; a process that ends, however it does, lets them as well."""
-        Path(self.lock.lock_file).unlink(missing_ok=True)
-        self.lock.release()
+        unlock(self.lock)
 
     def _resume(self):
         remedy = f"remove {self.partial} and {self.sidecar} to begin anew"

@@ -1,4 +1,4 @@
-"""Where the estimator is in a model, and where its featurizer: a pipeline and an estimator alone are taken alike."""
+"""Steps of a model: a pipeline and an estimator alone are taken alike."""
 
 from sklearn.pipeline import Pipeline
 

@@ -94,10 +94,8 @@ def check_sample_weight(sample_weight, n_crystals):
         raise ValueError(f"sample_weight must hold one weight for each of {n_crystals} crystals, got {weight.shape}")
     if not np.isfinite(weight).all() or weight.min() < 0 or weight.sum() == 0:
         raise ValueError("sample_weight must hold finite weights that are not negative, and one above 0")
-    largest = weight.max()
-    return (
-        weight if 1e-6 < largest < 1e6 else weight / largest
-    )  # their ratios count, and single precision must hold them
+    largest = weight.max()  # only ratios of weights count, and single precision must hold them
+    return weight if 1e-6 < largest < 1e6 else weight / largest
 
 
 def check_groups(groups, n_crystals):

@@ -6,10 +6,9 @@ import zipfile
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 from skorch.history import History
 
-from sitenet_sklearn._files import as_python, write_whole_file
+from sitenet_sklearn._files import as_python, lock_of, unlock, write_whole_file
 
 from .data_parallel import is_distributed, is_first_process
 
@@ -49,16 +48,18 @@ class TrainingCheckpoint:
         try:
             self.seed = _load(self.path)["seed"] if self.path.is_file() else seed
         except ValueError:
-            self.__exit__()
+            self._unlock()
             raise
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
+        self._unlock()
+
+    def _unlock(self):
         if self.lock is not None:
-            Path(self.lock.lock_file).unlink(missing_ok=True)
-            self.lock.release()
+            unlock(self.lock)
 
     def save(self, net):
         """Write the state of a trainer."""
@@ -170,12 +171,8 @@ def _free_file(folder, stem):
     if is_distributed():
         return paths[0], None
     for path in sorted(paths, key=lambda path: not path.is_file()):  # stable: those that are there come first
-        lock = FileLock(folder / f".{path.name}.lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            continue
-        return path, lock
+        if (lock := lock_of(path)) is not None:
+            return path, lock
     raise RuntimeError(f"{folder} is in use by {len(paths)} equal trainings: choose another checkpoint_dir")
 
 

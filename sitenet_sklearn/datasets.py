@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils import Bunch
 
-from .crystals.structures import structure_from_dict
+from .crystals.crystal_files import structure_from_dict
 
 __all__ = ["fetch_matbench", "load_dielectric", "load_formation_energy", "matbench_folds"]
 

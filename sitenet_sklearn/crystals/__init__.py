@@ -1,9 +1,9 @@
 """Crystals: what users have, and the records that a Site-Net learns from.
 
-No torch. `structures` reads crystals in every form, and `approximants` orders disordered ones. `elements`,
-`oxidation`, `site_features` and `interaction_features` say what the network is told of sites and pairs: add a feature
-there. `crystal` is the record of one crystal, `ragged` holds many, `store` and `stored_crystals` keep them in a
-folder, and `cache` remembers them.
+No torch. `structures` takes crystals in every form, `crystal_files` reads them from text, and `approximants` orders
+disordered ones. `elements`, `oxidation`, `site_features` and `interaction_features` say what the network is told of
+sites and pairs: add a feature there. `crystal` is the record of one crystal, `ragged` holds many, `store` and
+`stored_crystals` keep them in a folder, and `cache` remembers them.
 """
 
 from .approximants import ordered_approximants

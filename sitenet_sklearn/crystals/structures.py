@@ -1,37 +1,29 @@
 """Crystals as users have them: Structures, files, dicts, ASE Atoms; and whether they can be used."""
 
-import json
 import os
 import re
 from pathlib import Path
 
 import numpy as np
-from pymatgen.core import IStructure, Lattice, PeriodicSite, Structure
+from pymatgen.core import IStructure, Structure
 
 from sitenet_sklearn.exceptions import CrystalError
 
+from .crystal_files import MAX_SITES, read_text, structure_from_dict, structure_from_text
 from .elements import MAX_ATOMIC_NUMBER
-
-MAX_SITES = 1000
-"""Largest primitive cell, and the largest cell given that is searched for a smaller one: memory grows as its square."""
 
 MAX_LENGTH = 1e7
 """Largest number in a lattice (angstrom) or in fractional coordinates: beyond it positions have no meaning."""
 
-MAX_BYTES = 2**26
-"""Largest file of a crystal that is read as text, in bytes after decompression."""
-
-MAX_GENERATED = 4000
-"""Most positions that the symmetry operations of a CIF file may generate from its sites."""
-
 MAX_OXIDATION_STATE = 20
+
+_FORMATS = {"cif": r"\.m?cif", "poscar": r"poscar|contcar|\.vasp", "json": r"\.(json|mson)", "yaml": r"\.ya?ml"}
+"""Names of files that are read here."""
 
 _OTHER_FORMATS = (
     r"^(chgcar|locpot|vasprun.*\.xml|input.*\.xml|ctrl)|\.(cssr|xsf|config|pwmat)|(rndstr|lat)\.in|bestsqs|\.(res|nc)$"
 )
 """Names of files that pymatgen reads by itself, beside CIF, POSCAR, JSON and YAML."""
-
-_SPECIES_KEYS = ("element", "oxidation_state", "occu")
 
 
 def list_crystals(X, owner):
@@ -130,115 +122,12 @@ def _read(item):
 
         return AseAtomsAdaptor.get_structure(item)
     name = Path(item).name.lower()
-    if found := re.search(r"\.(m?cif)|(poscar|contcar|\.vasp)", name):
-        return structure_from_text(_read_text(item), "cif" if found[1] else "poscar")
-    if found := re.search(r"\.(json|mson|ya?ml)", name):
-        return structure_from_dict(_read_dict(item, found[1]))
+    for kind, pattern in _FORMATS.items():
+        if re.search(pattern, name):
+            return structure_from_text(read_text(item, kind), kind)
     if not re.search(_OTHER_FORMATS, name):  # pymatgen would import whatever a folder nearby says it can read it with
         raise ValueError("its name tells no format: rename it to POSCAR, or to end in .cif, .vasp, .json or .yaml")
     return Structure.from_file(item)
-
-
-def _read_dict(path, kind):
-    from ruamel.yaml import YAML
-
-    text = _read_text(path)
-    return YAML(typ="safe").load(text) if kind.startswith("y") else json.loads(text)
-
-
-def _read_text(path):
-    """Read a file, compressed or not, but no more of it than a crystal can need."""
-    from monty.io import zopen
-
-    with zopen(path, mode="rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"it holds more than {MAX_BYTES // 2**20} MiB of text")
-    return content.decode("utf-8", errors="replace")
-
-
-def structure_from_text(text, kind):
-    """Read a crystal from text, and refuse what would take minutes or fill the memory.
-
-    Parameters
-    ----------
-    text : str
-        Content of a file.
-    kind : {"cif", "poscar", "json"}
-        Its format; JSON is read as by `structure_from_dict`.
-
-    Returns
-    -------
-    pymatgen.core.Structure
-
-    Raises
-    ------
-    ValueError
-        If it claims more sites than can be used, or is no crystal.
-    """
-    if kind == "json":
-        return structure_from_dict(json.loads(text))
-    n_sites = _sites_in_cif(text) if kind == "cif" else _sites_in_poscar(text)
-    largest = MAX_GENERATED if kind == "cif" else MAX_SITES
-    if n_sites > largest:
-        remedy = "; write it without symmetry (P1)" if kind == "cif" else ""
-        raise ValueError(f"it states {n_sites} sites, at most {largest} are expected{remedy}")
-    return Structure.from_str(text, fmt=kind)
-
-
-def _sites_in_poscar(text):
-    """Count the sites that the sixth or seventh line of a POSCAR states; 0 where none does."""
-    for line in text.split("\n", 8)[5:7]:
-        words = line.split()
-        if words and all(word.isdigit() for word in words):
-            return sum(map(int, words))
-    return 0
-
-
-def _sites_in_cif(text):
-    """Count the positions, not all different, that the symmetry operations of a CIF file make of its sites."""
-    part = r"[-+xyz0-9/. ]+"
-    operations = re.findall(rf"^[ \t\d'\"]*{part},{part},{part}['\"]?[ \t\r]*$", text, re.MULTILINE | re.IGNORECASE)
-    sites = re.findall(r"^[ \t]*[A-Z]\S*(?:[ \t]+\S+){3,}[ \t\r]*$", text, re.MULTILINE)
-    return max(1, len(operations)) * len(sites)
-
-
-def structure_from_dict(values):
-    """Read a crystal from what `Structure.as_dict` makes, and run no code that it names.
-
-    Only lattice, species, occupancies, oxidation states and positions are read. pymatgen's own reader imports and calls
-    whatever classes the dict names.
-
-    Parameters
-    ----------
-    values : dict
-        With `lattice` and `sites`.
-
-    Returns
-    -------
-    pymatgen.core.Structure
-
-    Raises
-    ------
-    LookupError, TypeError, ValueError
-        If it describes no crystal.
-
-    Examples
-    --------
-    >>> from pymatgen.core import Lattice, Structure
-    >>> iron = Structure(Lattice.cubic(2.87), ["Fe", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    >>> structure_from_dict(iron.as_dict()) == iron
-    True
-    """
-    if len(values["sites"]) > MAX_SITES:
-        raise ValueError(f"it has {len(values['sites'])} sites, at most {MAX_SITES} are expected")
-    lattice = Lattice.from_dict(values["lattice"])
-    sites = [
-        {"species": [{key: entry[key] for key in _SPECIES_KEYS if key in entry} for entry in site["species"]]}
-        | {"abc": site["abc"]}
-        for site in values["sites"]
-    ]
-    return Structure.from_sites([PeriodicSite.from_dict(site, lattice) for site in sites])
 
 
 def usable_species(structure):

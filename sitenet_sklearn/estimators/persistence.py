@@ -16,7 +16,7 @@ from sitenet_sklearn._validation import validate_parameters
 from sitenet_sklearn._versions import versions
 from sitenet_sklearn.crystals.site_features import site_feature_names
 from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
-from sitenet_sklearn.network.weights_file import build_network, read_model, write_model
+from sitenet_sklearn.network.weights_file import build_network, check_depth, read_model, write_model
 
 from .base import BaseSiteNet
 from .classifier import SiteNetClassifier
@@ -37,6 +37,7 @@ _LOCAL = {
 }
 """Parameters that belong to a machine or hold code, and what they are in a file."""
 MAX_DEPTH = 5
+MAX_MODELS = 2000
 _HISTORY = ("epoch", "train_loss", "valid_loss", "dur")
 
 
@@ -56,6 +57,9 @@ def save_model(model, path) -> None:
     ------
     TypeError
         If there is a step or a parameter that such a file cannot hold.
+    ValueError
+        If it holds more than 2,000 models, models more than five deep inside models, or a network of more than 100
+        blocks or 500 layers.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
@@ -77,6 +81,7 @@ def save_model(model, path) -> None:
         raise TypeError("the last step must be a fitted model, got SupercellFeaturizer")
     tensors: dict = {}
     described = _describe(model, tensors)
+    _check_size(described)
     written_with = versions("sitenet-sklearn", "torch", "numpy", "scikit-learn")
     write_model(path, {"versions": written_with, "model": described}, tensors)
 
@@ -106,7 +111,7 @@ def load_model(path, *, device="auto") -> Any:
     """
     header, tensors = read_model(path)
     try:
-        _check_depth(header["model"])
+        _check_size(header["model"])
         rest = dict(tensors)
         model = _build(header["model"], rest, device)
         _check_predicts(model, rest)
@@ -115,13 +120,21 @@ def load_model(path, *, device="auto") -> Any:
     return model
 
 
-def _check_depth(node, depth=0):
-    """Raise a ValueError for models inside models that nobody makes: each level costs three times as much."""
-    if depth > MAX_DEPTH:
+def _check_size(root):
+    """Raise a ValueError for more models, or models deeper inside models, than anybody makes, before one is built."""
+    level, n_models = [root], 1
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for node in level for inner in _inner_nodes(node)]
+        n_models += len(level)
+        if n_models > MAX_MODELS:
+            raise ValueError(f"it holds more than {MAX_MODELS} models")
+    if level:
         raise ValueError(f"models are nested more than {MAX_DEPTH} deep")
+
+
+def _inner_nodes(node):
     inner = [step for _, step in node.get("steps", ())] + node.get("members", []) + [node.get("estimator")]
-    for other in filter(None, inner):
-        _check_depth(other, depth + 1)
+    return filter(None, inner)
 
 
 def _check_predicts(model, rest):
@@ -156,6 +169,7 @@ def _describe(model, tensors, *, fitted=True):
 def _describe_network(model, tensors):
     check_is_fitted(model)
     network, prefix = model.net_.module_, f"{len(tensors)}/"
+    check_depth(network.config)
     for name, tensor in network.state_dict().items():
         tensors[prefix + name] = tensor.detach().cpu().contiguous()
     node = {

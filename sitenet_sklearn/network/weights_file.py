@@ -19,8 +19,8 @@ FORMAT = 2
 """Number of the file format; files of all earlier ones can be read."""
 
 MAX_BLOCKS = 100
-MANY_LAYERS = 500
-"""More layers than these are not built before it is known that there are tensors for them."""
+MAX_LAYERS = 500
+"""Most layers of a network in a file: each takes time to build before its tensors can be compared."""
 
 
 def write_model(path, header, tensors):
@@ -96,9 +96,7 @@ def build_network(config, tensors):
         If the tensors do not fit or are not finite.
     """
     config = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
-    if not 1 <= config["n_blocks"] <= MAX_BLOCKS:
-        raise ValueError(f"n_blocks is {config['n_blocks']}, expected 1 to {MAX_BLOCKS}")
-    _check_layers(config, len(tensors))
+    check_depth(config)
     with torch.device("meta"):
         expected = {name: tensor.shape for name, tensor in SiteNet(**config).state_dict().items()}
     found = {name: tensor.shape for name, tensor in tensors.items()}
@@ -112,13 +110,15 @@ def build_network(config, tensors):
     return network
 
 
-def _check_layers(config, n_tensors):
-    """Raise a ValueError for more layers than there are tensors for, before any is built."""
+def check_depth(config):
+    """Raise a ValueError for more blocks or layers than a network in a file may have, before any is built."""
+    if not 1 <= config["n_blocks"] <= MAX_BLOCKS:
+        raise ValueError(f"n_blocks is {config['n_blocks']}, expected 1 to {MAX_BLOCKS}")
     names = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
     hidden, *others = (len(config[name]) for name in names)
     n_layers = config["n_blocks"] * hidden + sum(others)
-    if n_layers > max(n_tensors // 2, MANY_LAYERS):  # a layer has a weight and a bias at least
-        raise ValueError(f"it states {n_layers} layers, but holds {n_tensors} tensors only")
+    if n_layers > MAX_LAYERS:
+        raise ValueError(f"it states {n_layers} layers, at most {MAX_LAYERS} are expected")
 
 
 def checksum(text, tensors):

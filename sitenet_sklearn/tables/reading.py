@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
-from sitenet_sklearn.crystals.structures import as_structure, is_file, structure_from_text
+from sitenet_sklearn.crystals.crystal_files import structure_from_text
+from sitenet_sklearn.crystals.structures import as_structure, is_file
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
 TABLES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")

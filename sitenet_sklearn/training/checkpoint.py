@@ -191,6 +191,9 @@ def _checked(content):
         if hashlib.sha256(content).digest() != expected:
             raise ValueError("its checksum does not match")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("it is compressed")
+        entries = archive.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise ValueError("it is compressed")
+    if sum(entry.file_size for entry in entries) > len(content):
+        raise ValueError("its parts overlap")
     return content

@@ -3,20 +3,23 @@
     python tests/benchmarks/soak.py fuzz --cases 2000
     python tests/benchmarks/soak.py kills --kills 20
     python tests/benchmarks/soak.py interrupts --kills 100
+    python tests/benchmarks/soak.py bombs
     python tests/benchmarks/soak.py memory
 
 `fuzz` hands in random crystals, damaged files, stores, models and command lines, each case in a process with limited
 memory and time, and lists the seed of every case that ends in anything but a result or a documented error; `--only
 KIND --seed N --cases 1` repeats it. `kills` ends processes with SIGKILL at random moments, starts them again and
 compares with work that nobody disturbed, a search trial by trial; `interrupts` does the same with Ctrl-C, which must
-never pass for success. `memory` trains and predicts again and again. The exit code is 0 if nothing
-was found.
+never pass for success. `bombs` opens small files that state or hold too much, each in a process of its own, and
+measures what their refusal costs. `memory` trains and predicts again and again. The exit code is 0 if nothing was
+found.
 """
 
 import argparse
 import contextlib
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import sys
@@ -34,6 +37,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bombs import BOMBS, MEBIBYTES
+from bombs import SECONDS as BOMB_SECONDS
 from fuzzing import KINDS, make_material, run_case
 
 from sitenet_sklearn import (
@@ -131,6 +136,50 @@ def fuzz(options):
     with tempfile.TemporaryDirectory() as folder:
         material = make_material(Path(folder))
         return sum(fuzz_kind(kind, options.seed, options.cases, material) for kind in options.only or KINDS)
+
+
+def open_bomb(name, folder, pipe):
+    """Open a bomb, and say what it ended in, after how many seconds of CPU time and with how much more memory."""
+    make, message = BOMBS[name]
+    open_it = make(Path(folder))
+    silence()
+    forget_peak()
+    before, start = memory_of("VmRSS"), time.process_time()
+    try:
+        open_it()
+    except Exception as error:  # noqa: BLE001 - the message tells
+        outcome = "refused" if re.search(message, str(error)) else f"{type(error).__name__}: {error!s:.100}"
+    else:
+        outcome = "opened"
+    pipe.send((outcome, time.process_time() - start, memory_of("VmHWM") - before))
+
+
+def bombs(_):
+    """Open every bomb; return the number of those that were not refused in time."""
+    found, slowest, largest = [], (0.0, ""), (0.0, "")
+    for name in BOMBS:
+        ours, theirs = CONTEXT.Pipe(duplex=False)
+        with tempfile.TemporaryDirectory() as folder:
+            child = CONTEXT.Process(target=open_bomb, args=(name, folder, theirs))
+            child.start()
+            theirs.close()
+            try:
+                outcome, seconds, memory = ours.recv() if ours.poll(SECONDS) else ("no end", SECONDS, 0.0)
+            except EOFError:
+                outcome, seconds, memory = "the process ended", 0.0, 0.0
+            child.kill()
+            child.join()
+        slowest, largest = max(slowest, (seconds, name)), max(largest, (memory, name))
+        if outcome != "refused" or seconds > BOMB_SECONDS or memory > MEBIBYTES:
+            found.append(f"    {name}: {outcome} after {seconds:.1f} s and {memory:.0f} MiB")
+    print(
+        f"bombs       {len(BOMBS):6} cases {len(found):3} beyond {BOMB_SECONDS} s or {MEBIBYTES} MiB  slowest "
+        f"{slowest[0]:5.1f} s of CPU ({slowest[1]})  most memory {largest[0]:5.0f} MiB ({largest[1]})",
+        *found,
+        sep="\n",
+        flush=True,
+    )
+    return len(found)
 
 
 def contents(folder):
@@ -303,7 +352,7 @@ def memory(options):
     return int(trained > 100) + int(predicted > 100)
 
 
-PARTS = {"fuzz": fuzz, "kills": kills, "interrupts": interrupts, "memory": memory}
+PARTS = {"fuzz": fuzz, "kills": kills, "interrupts": interrupts, "bombs": bombs, "memory": memory}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -163,3 +163,18 @@ def test_from_distances_makes_the_documented_record(compress):
 def test_from_distances_refuses_what_does_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         RaggedCrystals.from_distances(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "distances", "message"),
+    [
+        ([11], [[np.nan]], "crystal 0: distances and oxidation states must be finite"),
+        ([11], [[-1.0]], "no distance negative"),
+        ([0], [[0.0]], "crystal 0: atomic_numbers must be integers from 1 to 118, got"),
+        ([119], [[0.0]], "atomic_numbers must be integers"),
+        ([1.5], [[0.0]], "atomic_numbers must be integers"),
+    ],
+)
+def test_distances_computed_elsewhere_are_checked(numbers, distances, message):
+    with pytest.raises(ValueError, match=message):
+        RaggedCrystals.from_distances([numbers], [distances], [1])

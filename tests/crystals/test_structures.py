@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from ase import Atoms
 from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Species, Structure
 
 from sitenet_sklearn.crystals.structures import MAX_SITES, as_structure, formula_of, list_crystals, usable_species
@@ -164,3 +165,12 @@ def test_impossible_oxidation_states_are_refused():
 def test_names_that_no_file_can_have_are_missing_files(name):
     with pytest.raises(CrystalError, match="no such file"):
         as_structure(name)
+
+
+def test_slabs_and_molecules_are_no_crystals():
+    slab = Structure(Lattice.cubic(4, pbc=(True, True, False)), ["Po"], [[0, 0, 0]])
+    with pytest.raises(CrystalError, match=r"is periodic along \(True, True, False\), all three axes are expected"):
+        usable_species(slab)
+    atoms = Atoms("NaCl", positions=[[0, 0, 0], [0, 0, 2.4]], cell=[9, 9, 9], pbc=False)
+    with pytest.raises(CrystalError, match="is periodic along"):
+        usable_species(as_structure(atoms))

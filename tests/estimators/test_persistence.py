@@ -217,14 +217,6 @@ def test_files_that_say_what_cannot_be_are_refused(path, header, message):
         load_model(path)
 
 
-def test_pipelines_in_pipelines_without_end_are_refused(path):
-    tensors, depth = load_file(path), 50_000
-    text = '{"format": 2, "model": ' + depth * '{"class": "Pipeline", "steps": [["a", ' + "0" + depth * "]]}" + "}"
-    save_file(tensors, path, {"sitenet_sklearn": text, "checksum": checksum(text, tensors)})
-    with pytest.raises(ValueError, match="cannot be loaded: maximum recursion depth"):
-        load_model(path)
-
-
 def test_a_file_leads_to_no_other_file_and_starts_no_processes(path, tmp_path):
     (tmp_path / "other").write_text("secret")
     for name in ("pretrained", "checkpoint_dir"):

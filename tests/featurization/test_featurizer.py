@@ -227,3 +227,10 @@ def test_unknown_features_are_named(crystals):
         SupercellFeaturizer(site_features=["Mendeleev"]).fit([crystals["NaCl"]])
     with pytest.raises(ValueError, match=r"interaction_features must be some of .*, got .'angle'"):
         SupercellFeaturizer(interaction_features=["angle"]).fit([crystals["NaCl"]])
+
+
+@pytest.mark.parametrize("max_atoms", [10_001, np.int64(10**7), 10**30])
+def test_supercells_of_millions_are_refused(crystals, max_atoms):
+    message = "The 'max_atoms' parameter of SupercellFeaturizer must be an int in the range"
+    with pytest.raises(ValueError, match=message):
+        SupercellFeaturizer(max_atoms).fit_transform([crystals["Po"]])

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import joblib
@@ -164,15 +163,6 @@ def test_one_flipped_bit_is_found(featurized, band_gaps, tmp_path):
             model.fit(featurized, band_gaps)
     path.write_bytes(content)
     model.fit(featurized, band_gaps)
-
-
-def test_a_checkpoint_that_is_compressed_is_refused(featurized, band_gaps, tmp_path):
-    model = cut_short(SiteNetRegressor(**QUICK, checkpoint_dir=tmp_path), featurized, band_gaps)
-    (path,) = tmp_path.glob("*.ckpt")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data/0", b"0" * 10**8)
-    with pytest.raises(ValueError, match=r"is no checkpoint of training \(it is compressed\)"):
-        model.fit(featurized, band_gaps)
 
 
 @pytest.mark.parametrize("key", ["module", "optimizer", "schedule", "history", "order", "random"])

@@ -1,0 +1,178 @@
+"""Crystals as text: CIF, POSCAR, JSON and YAML, read in bounded time and memory, and without running any code.
+
+What a file states is counted before pymatgen acts on it. The bounds are far beyond crystals, and near what takes a
+second to read.
+"""
+
+import json
+import re
+
+from pymatgen.core import Lattice, PeriodicSite, Structure
+from pymatgen.io.cif import CifParser
+
+MAX_SITES = 1000
+"""Largest primitive cell, and the largest cell given that is searched for a smaller one: memory grows as its square."""
+
+MAX_BYTES = {"cif": 2**22, "poscar": 2**22, "json": 2**22, "yaml": 2**17}
+"""Longest text of a crystal in each format, in bytes after decompression; YAML is read slowly."""
+
+MAX_GENERATED = 4000
+"""Most positions that the symmetry operations of a CIF file may generate from its sites."""
+
+MAX_BLOCKS = 20
+"""Most blocks of data in a CIF file, of which the first crystal is read."""
+
+MAX_QUOTING = 10**8
+"""Most characters that may follow the quotation marks of a CIF file on their lines, summed over the marks."""
+
+_SPECIES_KEYS = ("element", "oxidation_state", "occu")
+
+
+class _BoundedCifParser(CifParser):
+    """pymatgen's reader, stopped before symmetry generates more positions than a crystal has."""
+
+    def get_symops(self, data):
+        return self._bounded(super().get_symops(data), data)
+
+    def get_magsymops(self, data):
+        return self._bounded(super().get_magsymops(data), data)
+
+    def _bounded(self, operations, data):
+        n_positions = len(operations) * len(data["_atom_site_label"])
+        if n_positions > MAX_GENERATED:
+            raise OverflowError(  # pymatgen would go on after a ValueError
+                f"it states {n_positions} sites, at most {MAX_GENERATED} are expected; write it without symmetry (P1)"
+            )
+        return operations
+
+
+def read_text(path, kind):
+    """Read a file, compressed or not, but no more of it than a crystal can need.
+
+    Parameters
+    ----------
+    path : path
+        A file.
+    kind : {"cif", "poscar", "json", "yaml"}
+        Its format.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is too long.
+    """
+    from monty.io import zopen
+
+    with zopen(path, mode="rb") as file:
+        content = file.read(MAX_BYTES[kind] + 1)
+    _check_length(content, kind)
+    return content.decode("utf-8", errors="replace")
+
+
+def _check_length(text, kind):
+    if len(text) > MAX_BYTES[kind]:
+        raise ValueError(f"it holds more than {MAX_BYTES[kind] / 2**20:g} MiB of text: keep only the crystal")
+
+
+def structure_from_text(text, kind):
+    """Read a crystal from text, and refuse what would take minutes or fill the memory.
+
+    Parameters
+    ----------
+    text : str
+        Content of a file.
+    kind : {"cif", "poscar", "json", "yaml"}
+        Its format; JSON and YAML are read as by `structure_from_dict`.
+
+    Returns
+    -------
+    pymatgen.core.Structure
+
+    Raises
+    ------
+    LookupError, OverflowError, TypeError, ValueError
+        If it claims or holds more than can be used, or is no crystal.
+    """
+    _check_length(text, kind)
+    return {"cif": _read_cif, "poscar": _read_poscar, "json": _read_json, "yaml": _read_yaml}[kind](text)
+
+
+def _read_cif(text):
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    if sum(len(line) * (line.count("'") + line.count('"')) for line in lines) > MAX_QUOTING:
+        raise ValueError("it has too many quotation marks on long lines")
+    parser = _BoundedCifParser.from_str("\n".join(lines))
+    if len(parser.as_dict()) > MAX_BLOCKS:
+        raise ValueError(f"it has {len(parser.as_dict())} blocks of data, at most {MAX_BLOCKS} are expected: split it")
+    return parser.parse_structures(primitive=False)[0]
+
+
+def _read_poscar(text):
+    n_sites = sum(map(_sum_of_integers, text.split("\n", 30)[5:30]))
+    if n_sites > MAX_SITES:
+        raise ValueError(f"it states {n_sites} sites, at most {MAX_SITES} are expected")
+    return Structure.from_str(text, fmt="poscar")
+
+
+def _sum_of_integers(line):
+    """Add the numbers of atoms on a line of a POSCAR; 0 for a line of anything else."""
+    try:
+        return sum(map(int, line.split("#")[0].split()))
+    except ValueError:
+        return 0
+
+
+def _read_json(text):
+    return structure_from_dict(json.loads(text))
+
+
+def _read_yaml(text):
+    from ruamel.yaml import YAML
+
+    if re.search(r"(^|[\s\[{,:-])\*\S", text):
+        raise ValueError("it repeats parts by aliases (*name): write them out")
+    return structure_from_dict(YAML(typ="safe").load(text))
+
+
+def structure_from_dict(values):
+    """Read a crystal from what `Structure.as_dict` makes, and run no code that it names.
+
+    Only lattice, species, occupancies, oxidation states and positions are read. pymatgen's own reader imports and calls
+    whatever classes the dict names.
+
+    Parameters
+    ----------
+    values : dict
+        With `lattice` and `sites`.
+
+    Returns
+    -------
+    pymatgen.core.Structure
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError
+        If it describes no crystal.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> iron = Structure(Lattice.cubic(2.87), ["Fe", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> structure_from_dict(iron.as_dict()) == iron
+    True
+    """
+    if len(values["sites"]) > MAX_SITES:
+        raise ValueError(f"it has {len(values['sites'])} sites, at most {MAX_SITES} are expected")
+    lattice = Lattice.from_dict(values["lattice"])
+    sites = [
+        {"species": [{key: entry[key] for key in _SPECIES_KEYS if key in entry} for entry in site["species"]]}
+        | {"abc": site["abc"]}
+        for site in values["sites"]
+    ]
+    return Structure.from_sites([PeriodicSite.from_dict(site, lattice) for site in sites])

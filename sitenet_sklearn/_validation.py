@@ -121,14 +121,19 @@ def validate_parameters(estimator):
 
 
 @contextmanager
-def unchanged_after_error(estimator):
-    """Leave an estimator as it was if a with block raises an error; Ctrl-C keeps what was done so far."""
+def unchanged_after_error(estimator, *, resumes=False):
+    """Leave an estimator as it was if a with block raises an error.
+
+    Ctrl-C keeps the network that training has begun with, unless the same call `resumes` from what the estimator was.
+    """
     before = vars(estimator).copy()
     try:
         yield
-    except Exception:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+    except BaseException as error:
+        begun = vars(estimator).get("net_") is not before.get("net_")
+        if isinstance(error, Exception) or resumes or not begun:
+            vars(estimator).clear()
+            vars(estimator).update(before)
         raise
 
 

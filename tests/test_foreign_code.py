@@ -178,7 +178,8 @@ def test_what_lies_beside_a_file_reads_nothing(trap, tmp_path, monkeypatch):
     (folder / "entry_points.txt").write_text("[pymatgen.io.structure_formats]\nevil = planted_by_others\n")
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
     monkeypatch.chdir(tmp_path / "path")
-    for name in ("crystal.txt", "crystal", "crystal.in", "a.pkl"):
+    odd = ("input.xml.foo", "input.xml.in", "x.res\n", "x.in.res", "inp_x.nc", "y.nc\n")
+    for name in ("crystal.txt", "crystal", "crystal.in", "a.pkl", *odd):
         (tmp_path / "path" / name).write_text("hello")
         with pytest.raises(CrystalError, match=r"its name tells no format: rename it to POSCAR, or to end in .cif"):
             as_structure(name)

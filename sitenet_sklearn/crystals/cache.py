@@ -127,6 +127,8 @@ def content_of(item):
         return str(error).encode()
     species = " ".join(map(str, structure.species_and_occu))
     numbers = np.vstack([structure.lattice.matrix, structure.frac_coords]).round(8) + 0.0
+    periodic = structure.lattice.pbc
+    species += "" if all(periodic) else f" periodic along {periodic}"
     return species.encode() + numbers.tobytes()
 
 

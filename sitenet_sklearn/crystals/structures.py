@@ -20,10 +20,14 @@ MAX_OXIDATION_STATE = 20
 _FORMATS = {"cif": r"\.m?cif", "poscar": r"poscar|contcar|\.vasp", "json": r"\.(json|mson)", "yaml": r"\.ya?ml"}
 """Names of files that are read here."""
 
-_OTHER_FORMATS = (
-    r"^(chgcar|locpot|vasprun.*\.xml|input.*\.xml|ctrl)|\.(cssr|xsf|config|pwmat)|(rndstr|lat)\.in|bestsqs|\.(res|nc)$"
+_OTHER_FORMATS = re.compile(
+    r"(chgcar|locpot|ctrl)[^\n]*|vasprun[^\n]*\.xml[^\n]*|input[^\n]*\.xml|[^\n]*\.(cssr|xsf)[^\n]*"
+    r"|[^\n]*((rndstr|lat)\.in|bestsqs)[^\n]*|(?!inp_|.*\.in)[^\n]*\.(res|nc|(config|pwmat)[^\n]*)"
 )
-"""Names of files that pymatgen reads by itself, beside CIF, POSCAR, JSON and YAML."""
+"""Whole names of files that pymatgen reads by itself, beside CIF, POSCAR, JSON and YAML.
+
+For any other name pymatgen imports whatever a folder nearby says it can read it with.
+"""
 
 
 def list_crystals(X, owner):
@@ -125,7 +129,7 @@ def _read(item):
     for kind, pattern in _FORMATS.items():
         if re.search(pattern, name):
             return structure_from_text(read_text(item, kind), kind)
-    if not re.search(_OTHER_FORMATS, name):  # pymatgen would import whatever a folder nearby says it can read it with
+    if not _OTHER_FORMATS.fullmatch(name):
         raise ValueError("its name tells no format: rename it to POSCAR, or to end in .cif, .vasp, .json or .yaml")
     return Structure.from_file(item)
 

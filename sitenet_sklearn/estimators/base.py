@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import nullcontext
+from copy import deepcopy
 from typing import Self
 
 import numpy as np
@@ -148,7 +149,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         FloatingPointError
             If the loss becomes NaN or infinite.
         """
-        with unchanged_after_error(self):
+        with unchanged_after_error(self, resumes=self.warm_start and self.checkpoint_dir is not None):
             self._fit(X, y, sample_weight, validation_data, groups)
         return self
 
@@ -219,7 +220,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
                 network = self._network_for(data, keep=True)
                 generator = own_generator(device)
             self.batch_size_ = resolve_batch_size(self.batch_size, X.primitive_sizes)
-            earlier = self.net_ if hasattr(self, "net_") and self.net_.module_ is network else None
+            earlier = getattr(self, "net_", None)
             share = AFTER_FIT if earlier is not None and earlier.after_fit_ else 1.0
             self.net_ = self._trainer(network, device).set_params(lr=share * self.lr).initialize()
             if earlier is not None:
@@ -248,7 +249,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         self.interaction_feature_names_in_ = tuple(interaction_feature_names)
 
     def _network_for(self, data, *, keep):
-        """Build the network that data and parameters ask for, or keep the fitted one if it is that."""
+        """Build the network that data and parameters ask for, or copy the fitted one if it is that."""
         names = data.crystals.site_feature_names, data.crystals.interaction_feature_names
         config = {
             "n_site_features": len(names[0]),
@@ -264,7 +265,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
             for name, value in wanted.items():
                 if fitted[name] != value:
                     raise ValueError(f"the fitted network has {name}={fitted[name]!r} and cannot go on with {value!r}")
-            return self.net_.module_
+            return deepcopy(self.net_.module_)  # the fitted one stays as it is until training has ended
         if self.pretrained is None:
             network = SiteNet(**config)
         else:

@@ -7,6 +7,7 @@ from typing import Self
 
 import torch
 
+from sitenet_sklearn._files import as_python
 from sitenet_sklearn._validation import HasMethods, Interval, StrOptions
 from sitenet_sklearn.network.layers import ACTIVATIONS, NORMALIZATIONS
 from sitenet_sklearn.network.pooling import POOLINGS
@@ -127,4 +128,5 @@ class ArchitectureParameters:
 
     def training(self):
         """Return the arguments of `make_trainer` that are parameters, as a dict."""
-        return {name: getattr(self, name) for name in TRAINING} | {"callbacks": tuple(self.callbacks or ())}
+        values = {name: as_python(getattr(self, name)) for name in TRAINING}  # checkpoints hold no numbers of NumPy
+        return values | {"callbacks": tuple(self.callbacks or ())}

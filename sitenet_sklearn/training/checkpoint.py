@@ -46,7 +46,7 @@ class TrainingCheckpoint:
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.lock = _free_file(folder, f"sitenet-{fingerprint[:20]}")
         try:
-            self.seed = _load(self.path)["seed"] if self.path.is_file() else seed
+            self.seed = _seed_of(self.path) if self.path.is_file() else seed
         except ValueError:
             self._unlock()
             raise
@@ -143,7 +143,7 @@ def fingerprint_of_training(name, parameters, datasets, beginning=None):
     str
         SHA-256.
     """
-    counted = {key: value for key, value in parameters.items() if key not in _NO_MATTER}
+    counted = {key: _as_given(value) for key, value in parameters.items() if key not in _NO_MATTER}
     if not isinstance(counted["random_state"], int):
         counted["random_state"] = None
     digest = hashlib.sha256(f"{name} {sorted(counted.items())!r}".encode())
@@ -165,6 +165,11 @@ def fingerprint_of_training(name, parameters, datasets, beginning=None):
     return digest.hexdigest()
 
 
+def _as_given(value):
+    """Turn a parameter of NumPy's into Python's, and lists into tuples, which mean the same."""
+    return tuple(map(as_python, value)) if isinstance(value, list | tuple) else as_python(value)
+
+
 def _free_file(folder, stem):
     """Choose the file of a training, one that was left first, and lock it; processes that share a batch share it."""
     paths = [folder / f"{stem}{end}.ckpt" for end in ("", *(f"-{k}" for k in range(2, 1000)))]
@@ -174,6 +179,13 @@ def _free_file(folder, stem):
         if (lock := lock_of(path)) is not None:
             return path, lock
     raise RuntimeError(f"{folder} is in use by {len(paths)} equal trainings: choose another checkpoint_dir")
+
+
+def _seed_of(path):
+    state = _load(path)
+    if not isinstance(state, dict) or not isinstance(state.get("seed"), int):
+        raise ValueError(f"{path} is no checkpoint of training (it has no seed): {_REMEDY}")  # noqa: TRY004
+    return state["seed"]
 
 
 def _load(path):

@@ -1,6 +1,7 @@
 """The training loop: skorch on batches of crystals."""
 
 import math
+from copy import deepcopy
 
 import torch
 from skorch import NeuralNet
@@ -87,11 +88,11 @@ class SiteNetTrainer(NeuralNet):
             checkpoint.remove()
 
     def go_on_from(self, earlier):
-        """Take over the history of another trainer of the same network, and the state of its optimizer if it fits."""
-        self.history, self.after_fit_ = earlier.history, earlier.after_fit_
+        """Copy the history of another trainer of the same network, and the state of its optimizer if it fits."""
+        self.history, self.after_fit_ = deepcopy(earlier.history), earlier.after_fit_
         state = self.optimizer_.state_dict()
         if type(self.optimizer_) is type(earlier.optimizer_):
-            self.optimizer_.load_state_dict(state | {"state": earlier.optimizer_.state_dict()["state"]})
+            self.optimizer_.load_state_dict(state | {"state": deepcopy(earlier.optimizer_.state_dict()["state"])})
 
     def train_more(self, data, *, seed=None, generator=None):
         """Train for `max_epochs` more, with the optimizer as it is; parameters and errors as in `train`."""

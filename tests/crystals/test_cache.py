@@ -5,6 +5,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from sitenet_sklearn import SupercellFeaturizer
 from sitenet_sklearn.crystals.cache import CrystalCache, _encode, content_of
@@ -105,3 +106,11 @@ def test_records_with_impossible_numbers_are_computed_again(crystals, tmp_path):
         connection.execute("UPDATE crystals SET record = ?", (_encode(bad),))
     again = featurizer.transform([crystals["NaCl"]])
     np.testing.assert_array_equal(again.field("pair_neighbor"), expected.field("pair_neighbor"))
+
+
+@pytest.mark.filterwarnings("ignore:masked")
+def test_a_slab_is_no_copy_of_a_crystal(tmp_path):
+    crystal, slab = (Structure(Lattice.cubic(4, pbc=(True, True, p)), ["Po"], [[0, 0, 0]]) for p in (True, False))
+    featurizer = SupercellFeaturizer(10, cache=tmp_path / "cache", on_error="mask")
+    assert featurizer.fit_transform([crystal]).valid.all()
+    assert not featurizer.fit_transform([slab]).valid.any()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 from sklearn.linear_model import LinearRegression
+from skorch.callbacks import Callback
 
 from sitenet_sklearn import (
     DisorderedRegressor,
@@ -82,6 +83,43 @@ def test_a_training_that_diverges_leaves_the_fitted_network(featurized, band_gap
     model.set_params(lr=1e30, normalization="none", max_epochs=20)
     with pytest.raises(FloatingPointError):
         model.fit(featurized, band_gaps)
+    np.testing.assert_array_equal(model.predict(featurized), before)
+
+
+class Fails(Callback):
+    """Raise an error after so many batches."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def on_batch_end(self, net, **kwargs):  # noqa: ARG002
+        raise self.error
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("trouble", [{"lr": 1e30, "max_epochs": 20}, {"callbacks": [Fails(OSError("full"))]}])
+def test_a_training_that_goes_on_and_fails_leaves_the_fitted_network(featurized, band_gaps, method, trouble):
+    quick = QUICK | {"normalization": "none", "warm_start": True}
+    model = SiteNetRegressor(**quick).fit(featurized, band_gaps).partial_fit(featurized, band_gaps)
+    again = copy.deepcopy(model).partial_fit(featurized, band_gaps).predict(featurized)
+    before = state_of(model)
+    with pytest.raises((FloatingPointError, OSError)):
+        getattr(model.set_params(**trouble), method)(featurized, band_gaps)
+    model.set_params(**SiteNetRegressor(**quick).get_params())
+    assert_same(model, before)
+    np.testing.assert_array_equal(model.partial_fit(featurized, band_gaps).predict(featurized), again)
+
+
+def test_ctrl_c_before_training_begins_leaves_a_classifier_its_classes(featurized, band_gaps, monkeypatch):
+    model = SiteNetClassifier(**QUICK).fit(featurized, np.where(band_gaps > 2, "insulator", "metal"))
+    before = model.predict(featurized)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sitenet_sklearn.network.sitenet.SiteNet.standardize_inputs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(featurized, np.array(["a", "b", "c"])[np.arange(40) % 3])
     np.testing.assert_array_equal(model.predict(featurized), before)
 
 

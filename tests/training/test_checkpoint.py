@@ -18,7 +18,7 @@ QUICK = {"max_epochs": 6, "random_state": 0, "site_dim": 8, "attention_hidden_la
 
 
 class StopAfter(Callback):
-    """Ctrl-C in the epoch after some."""
+    """An error in the epoch after some."""
 
     def __init__(self, n_epochs):
         self.n_epochs = n_epochs
@@ -216,3 +216,44 @@ def test_what_was_left_by_two_trainings_goes_on_in_two(featurized, band_gaps, tm
     assert len(seen) == 8
     assert not np.array_equal(models[0].predict(featurized), models[1].predict(featurized))
     assert not list(tmp_path.iterdir())
+
+
+class CtrlC(StopAfter):
+    """Ctrl-C in the epoch after some."""
+
+    def on_batch_begin(self, net, **kwargs):  # noqa: ARG002
+        if len(net.history) > self.n_epochs:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_warm_start_that_was_interrupted_goes_on_in_the_same_session(featurized, band_gaps, tmp_path):
+    whole = SiteNetRegressor(**QUICK, warm_start=True).fit(featurized, band_gaps).fit(featurized, band_gaps)
+    model = SiteNetRegressor(**QUICK, warm_start=True, checkpoint_dir=tmp_path).fit(featurized, band_gaps)
+    with pytest.raises(KeyboardInterrupt):
+        model.set_params(callbacks=[CtrlC(3)]).fit(featurized, band_gaps)
+    model.set_params(callbacks=None).fit(featurized, band_gaps)
+    np.testing.assert_array_equal(model.predict(featurized), whole.predict(featurized))
+    assert not list(tmp_path.glob("*.ckpt"))
+
+
+def test_numbers_of_numpy_name_a_training_as_numbers_of_python_do(featurized, band_gaps, tmp_path):
+    numpy = {"random_state": np.int64(0), "attention_hidden_layers": [np.int64(16)], "lr": np.float64(1e-3)}
+    cut_short(SiteNetRegressor(**QUICK | numpy, checkpoint_dir=tmp_path), featurized, band_gaps)
+    cut_short(SiteNetRegressor(**QUICK | {"lr": 1e-3}, checkpoint_dir=tmp_path), featurized, band_gaps)
+    assert len(list(tmp_path.glob("*.ckpt"))) == 1
+    cut_short(
+        SiteNetRegressor(**QUICK | numpy | {"random_state": np.int64(1)}, checkpoint_dir=tmp_path),
+        featurized,
+        band_gaps,
+    )
+    assert len(list(tmp_path.glob("*.ckpt"))) == 2
+
+
+@pytest.mark.parametrize("content", [{}, {"seed": "1"}, [1, 2], torch.zeros(2)])
+def test_a_checkpoint_without_a_seed_is_named(featurized, band_gaps, tmp_path, content):
+    model = cut_short(SiteNetRegressor(**QUICK, checkpoint_dir=tmp_path), featurized, band_gaps)
+    (path,) = tmp_path.glob("*.ckpt")
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r"is no checkpoint of training \(it has no seed\): delete it to start anew"):
+        model.fit(featurized, band_gaps)
+    assert not list(tmp_path.glob("*.lock"))

@@ -117,7 +117,7 @@ class PartialFile:
     Raises
     ------
     FileExistsError
-        If another process writes the same file, or has just finished it.
+        If another process writes the same file, or has just finished it, or if ``<path>.partial`` is of something else.
     ValueError
         If what is there was begun from something else, or is damaged.
     """
@@ -133,16 +133,17 @@ class PartialFile:
         self.partial = self.path.with_name(f"{self.path.name}.partial")
         self.sidecar = self.path.with_name(f"{self.path.name}.partial.json")
         self.fingerprint, self.rows, self.n_bytes = fingerprint, 0, 0
-        if self.sidecar.exists():
-            try:
-                self._resume()
-            except ValueError:
-                unlock(self.lock)
-                raise
+        try:
+            self._resume()
+        except (FileExistsError, ValueError):
+            unlock(self.lock)
+            raise
 
     def append(self, text, rows):
         """Add text that holds so many rows; afterwards it is on the disk."""
-        mode = "r+b" if self.rows or self.n_bytes else "wb"
+        if not self.sidecar.exists():
+            self._remember()
+        mode = "r+b" if self.partial.exists() else "wb"
         with self.partial.open(mode) as file:
             file.truncate(self.n_bytes)  # of a step that a kill interrupted
             file.seek(self.n_bytes)
@@ -150,6 +151,9 @@ class PartialFile:
             file.flush()
             os.fsync(file.fileno())
         self.rows += rows
+        self._remember()
+
+    def _remember(self):
         state = {"fingerprint": self.fingerprint, "rows": self.rows, "bytes": self.n_bytes}
         with written_whole(self.sidecar) as temporary:
             temporary.write_text(json.dumps(state), encoding="utf-8")
@@ -163,6 +167,10 @@ class PartialFile:
         unlock(self.lock)
 
     def _resume(self):
+        if not self.sidecar.exists():
+            if self.partial.exists():
+                raise FileExistsError(f"{self.partial} exists and would be replaced: choose another output")
+            return
         remedy = f"remove {self.partial} and {self.sidecar} to begin anew"
         try:
             state = json.loads(self.sidecar.read_text(encoding="utf-8"))
@@ -171,7 +179,7 @@ class PartialFile:
             raise ValueError(f"{self.sidecar} is damaged: {remedy}") from error
         if fingerprint != self.fingerprint:
             raise ValueError(f"{self.partial} was begun with another model, other data or options: {remedy}")
-        if not self.partial.is_file() or self.partial.stat().st_size < n_bytes:
+        if n_bytes and (not self.partial.is_file() or self.partial.stat().st_size < n_bytes):
             raise ValueError(f"{self.partial} is shorter than the {n_bytes} bytes that were finished: {remedy}")
         self.rows, self.n_bytes = rows, n_bytes
 

@@ -34,11 +34,12 @@ from .options import (
     say,
     say_left_out,
 )
-from .outputs import check_output, opened, write_table
+from .outputs import check_output, opened, write_table, writes
 
 CHUNK = 256
 
 
+@writes("report")
 def evaluate(
     model: ModelFile,
     data: TableFile,
@@ -96,6 +97,7 @@ def evaluate(
         write_table(metrics, stream, as_json=as_json)
 
 
+@writes("output")
 def explain(
     model: ModelFile,
     data: CrystalFiles,

@@ -2,10 +2,11 @@
 
 import sys
 from contextlib import contextmanager
+from functools import wraps
 
 import typer
 
-from sitenet_sklearn._files import written_whole
+from sitenet_sklearn._files import lock_of, unlock, written_whole
 from sitenet_sklearn.tables.predictions import as_text
 from sitenet_sklearn.tables.reading import files_read
 
@@ -35,13 +36,47 @@ def check_output(path, inputs=(), *, overwrite, option="--output", suffixes=None
     if path is None:
         return
     _check_name(path, option, suffixes)
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return
     for name in inputs:
-        if any(path.samefile(found) for found in files_read(name) if found.exists()):
+        if path.exists() and any(path.samefile(found) for found in files_read(name) if found.exists()):
             raise typer.BadParameter(f"{option} {path} would replace what is read from {name}: choose another name")
     if not overwrite:
         raise typer.BadParameter(f"{option} {path} exists: choose another name, or replace it with --overwrite")
+
+
+def writes(option):
+    """Decorate a command that writes the file of an option: meanwhile no other command can write it.
+
+    Parameters
+    ----------
+    option : str
+        Name of the parameter that has the path, or None for no file.
+    """
+
+    def decorate(command):
+        @wraps(command)
+        def alone(**options):
+            with _locked(options[option], f"--{option}"):
+                command(**options)
+
+        return alone
+
+    return decorate
+
+
+@contextmanager
+def _locked(path, option):
+    if path is None or path.is_dir() or not path.absolute().parent.is_dir():  # what `check_output` refuses
+        yield
+        return
+    lock = lock_of(path)
+    if lock is None:
+        raise typer.BadParameter(f"{option} {path} is being written by another process: wait, or choose another name")
+    try:
+        yield
+    finally:
+        unlock(lock)
 
 
 def _check_name(path, option, suffixes):

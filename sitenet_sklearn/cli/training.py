@@ -32,13 +32,14 @@ from .options import (
     say,
     say_left_out,
 )
-from .outputs import check_output
+from .outputs import check_output, writes
 from .pipelines import check_targets, make_model, study_name, write_fitted
 
 Output = Annotated[Path, typer.Option(help="Model to write: .safetensors, or .joblib.")]
 CACHE = "crystals.sqlite"
 
 
+@writes("output")
 def fit(
     data: TableFile,
     *,
@@ -65,11 +66,12 @@ def fit(
 
     Example: sitenet fit gaps.csv --target band_gap --output gap.safetensors
     """
-    check_output(output, [data], overwrite=overwrite, suffixes=MODELS)
+    parameters = parse_parameters(parameter)
+    check_output(output, [data, *_pretrained(parameters)], overwrite=overwrite, suffixes=MODELS)
     own_folder = checkpoint_dir is None
     folder = checkpoint_dir or output.with_name(f"{output.name}.checkpoints")
     settings = {"max_atoms": max_atoms, "max_epochs": max_epochs, "device": device, "random_state": seed, "jobs": jobs}
-    pipeline = make_model(parse_parameters(parameter), classify=classify, quiet=quiet, **settings)
+    pipeline = make_model(parameters, classify=classify, quiet=quiet, **settings)
     crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
     folder.mkdir(parents=True, exist_ok=True)
     cache = folder / CACHE
@@ -123,12 +125,14 @@ def tune(
     Example: sitenet tune gaps.csv --target band_gap --output best.safetensors --trials 30
     """
     search = _import_tune()
+    parameters, storage = parse_parameters(parameter), storage or f"{output}.journal"
     for path, suffixes in ((output, MODELS), (_table_of(output), None)):
-        check_output(path, [data], overwrite=overwrite, suffixes=suffixes)
+        check_output(path, [data, *_pretrained(parameters)], overwrite=overwrite, suffixes=suffixes)
+        if "://" not in storage and Path(storage).resolve() == path.resolve():
+            raise typer.BadParameter(f"--storage {storage} would be replaced by the output: choose another name")
     settings = {"max_atoms": max_atoms, "max_epochs": max_epochs, "device": device, "random_state": seed, "jobs": jobs}
-    pipeline = make_model(parse_parameters(parameter), classify=classify, quiet=True, **settings)
+    pipeline = make_model(parameters, classify=classify, quiet=True, **settings)
     crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
-    storage = storage or f"{output}.journal"
     name = study_name(data, structure_column, [crystals.names, classify, space, folds, pruner], pipeline)
     result = search(
         pipeline,
@@ -162,6 +166,11 @@ def _read(data, target, pipeline, *, on_error, structure_column):
     say_left_out(crystals.left_out)
     check_targets(crystals.y, crystals.structures.index, pipeline[-1])
     return crystals
+
+
+def _pretrained(parameters):
+    """List the file that training begins from, if there is one."""
+    return [Path(value) for name, value in parameters.items() if name.endswith("pretrained") and isinstance(value, str)]
 
 
 def _table_of(output):

@@ -140,13 +140,12 @@ def files_read(path):
     """
     path = Path(path)
     yield path
-    if path.is_dir():
-        yield from path.iterdir()
-    elif is_table(path) and path.is_file():
-        with suppress(ValueError):  # a damaged table: whoever reads it says so
-            for frame in _frames(path, LARGEST):
-                for column in frame:
-                    yield from (path.parent / entry for entry in frame[column] if _is_path(entry))
+    base = path if path.is_dir() else path.parent
+    yield from path.iterdir() if path.is_dir() else ()
+    with suppress(ValueError, FileNotFoundError):  # a damaged table: whoever reads it says so
+        for frame in _frames(path, LARGEST) if is_table(path) else ():
+            for column in frame:
+                yield from (base / entry for entry in frame[column] if _is_path(entry))
 
 
 def read_structures(table, *, start=0, n_jobs=None):

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
-from sitenet_sklearn._files import PartialFile
+from sitenet_sklearn._files import PartialFile, lock_of, unlock
 from sitenet_sklearn.cli.app import app
 
 
@@ -30,6 +30,8 @@ def folder(tmp_path, monkeypatch, structures, band_gaps, fitted):
     (tmp_path / "cifs").mkdir()
     structures[0].to(filename=str(tmp_path / "cifs" / "a.cif"))
     (tmp_path / "cifs" / "id_prop.csv").write_text("a,0.5\n")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "id_prop.csv").write_text("../cifs/a,0.5\n")
     pd.DataFrame({"file": ["cifs/a.cif"], "gap": [0.5]}).to_csv(tmp_path / "files.csv", index=False)
     (tmp_path / "link.csv").symlink_to(tmp_path / "gaps.csv")
     os.link(tmp_path / "gaps.csv", tmp_path / "hard.csv")
@@ -56,7 +58,12 @@ READS = [
     ("predict gap.safetensors cifs/a.cif --output cifs/a.cif", "cifs/a.cif"),
     ("predict gap.safetensors files.csv --output cifs/a.cif", "files.csv"),
     ("predict gap.safetensors cifs --output cifs/id_prop.csv", "cifs"),
+    ("predict gap.safetensors outside --output cifs/a.cif", "outside"),
     ("explain gap.safetensors gaps.csv --output gaps.csv", "gaps.csv"),
+    (
+        "fit gaps.csv --target gap --parameter sitenet__pretrained=gap.safetensors --output gap.safetensors",
+        "gap.safetensors",
+    ),
     ("evaluate gap.safetensors gaps.csv --target gap --report gaps.csv", "gaps.csv"),
     ("evaluate gap.safetensors gaps.csv --target gap --report gap.safetensors", "gap.safetensors"),
 ]
@@ -167,3 +174,44 @@ def test_a_killed_command_leaves_no_lock(folder):
     assert not (folder / "same.csv").exists()
     subprocess.run([*command, "--chunk-size", "4", "-q"], check=True)
     assert len(pd.read_csv("same.csv")) == 200
+
+
+def test_the_partial_file_of_somebody_else_is_not_replaced(folder):
+    (folder / "out.csv.partial").write_text("mine")
+    result = sitenet("predict", "gap.safetensors", "gaps.csv", "--output", "out.csv")
+    assert result.exit_code != 0
+    assert "out.csv.partial exists and would be replaced: choose another output" in str(result.exception)
+    assert (folder / "out.csv.partial").read_text() == "mine"
+    assert not list(folder.glob(".*.lock"))
+
+
+def test_a_link_to_nothing_is_replaced_only_when_asked(folder):
+    (folder / "dangling.csv").symlink_to(folder / "nothing")
+    result = sitenet("predict", "gap.safetensors", "gaps.csv", "--output", "dangling.csv")
+    assert result.exit_code == 2
+    assert (folder / "dangling.csv").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fit gaps.csv --target gap --output out.safetensors",
+        "explain gap.safetensors gaps.csv --output out.safetensors",
+        "evaluate gap.safetensors gaps.csv --target gap --report out.safetensors",
+    ],
+)
+def test_what_another_command_writes_is_not_written(folder, command):
+    lock = lock_of(folder / "out.safetensors")
+    result = sitenet(*command.split())
+    unlock(lock)
+    assert result.exit_code == 2
+    assert "being written by another" in " ".join(result.output.replace("│", "").split())
+    assert not (folder / "out.safetensors").exists()
+
+
+def test_a_study_is_not_replaced_by_its_own_output(folder):
+    command = "tune gaps.csv --target gap --output best.safetensors --storage ./best.safetensors"
+    result = sitenet(*command.split())
+    assert result.exit_code == 2
+    assert "would be replaced by the output" in " ".join(result.output.replace("│", "").split())
+    assert not (folder / "best.safetensors").exists()

@@ -19,6 +19,7 @@ __all__ = [
     "_fit_context",
     "check_complete",
     "check_groups",
+    "check_not_masked",
     "check_sample_weight",
     "check_target",
     "check_widths",
@@ -50,6 +51,7 @@ def check_target(y, n_crystals):
     """
     if y is None:
         raise ValueError("y is None, but a target for every crystal is required")
+    check_not_masked(y, "y")
     array = np.asarray(y)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -61,6 +63,14 @@ def check_target(y, n_crystals):
         if not isinstance(value, numbers.Real) or not np.isfinite(value):
             raise ValueError(f"y must hold finite numbers, got {value!r} at index {index}")
     return array.astype(float)
+
+
+def check_not_masked(values, name):
+    """Raise a ValueError for an array with masked entries, whose numbers mean nothing."""
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} is masked at index {int(np.argwhere(np.ma.getmaskarray(values))[0][0])}: leave it out"
+        )
 
 
 def _check_targets(array):
@@ -89,6 +99,7 @@ def check_complete(y, X):
 
 def check_sample_weight(sample_weight, n_crystals):
     """Return sample weights as a float array (n,), ones for None; ValueError unless finite, not negative, not all 0."""
+    check_not_masked(sample_weight, "sample_weight")
     weight = np.ones(n_crystals) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     if weight.shape != (n_crystals,):
         raise ValueError(f"sample_weight must hold one weight for each of {n_crystals} crystals, got {weight.shape}")

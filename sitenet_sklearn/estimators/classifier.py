@@ -5,6 +5,7 @@ import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
+from sitenet_sklearn._validation import check_not_masked
 from sitenet_sklearn.training.losses import WeightedCrossEntropy
 
 from .base import BaseSiteNet
@@ -184,6 +185,7 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
     def _check_target(self, y, n, *, known):
         if y is None:
             raise ValueError("y is None, but a class for every crystal is required")
+        check_not_masked(y, "y")
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
         if y.shape != (n,):

@@ -6,12 +6,12 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone, is_classifier
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sitenet_sklearn._pipelines import last_step, prefix_of_last_step
-from sitenet_sklearn._validation import HasMethods, Interval, _fit_context, check_sample_weight
+from sitenet_sklearn._validation import HasMethods, Interval, _fit_context, check_not_masked, check_sample_weight
 from sitenet_sklearn.crystals.approximants import ordered_approximants
 from sitenet_sklearn.crystals.structures import as_structure
 from sitenet_sklearn.exceptions import CrystalError
@@ -87,8 +87,16 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         DisorderedRegressor
+
+        Raises
+        ------
+        TypeError
+            If the estimator is a classifier.
         """
+        if is_classifier(self.estimator):
+            raise TypeError("DisorderedRegressor averages numbers, got a classifier: give it a regressor")
         check_consistent_length(X, y)
+        check_not_masked(y, "y")
         y = np.asarray(y)
         if y.ndim != 1:
             raise ValueError(f"y must hold one target for every crystal, got shape {y.shape}: fit one model a target")
@@ -133,14 +141,14 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         pandas.DataFrame
-            n rows: `mean`, `std`, the quantiles, and `n`, the number of approximants or frames.
+            n rows: `mean`, `std`, the quantiles, and `n`, the number of approximants or frames that could be used.
         """
         check_is_fitted(self)
         ordered, owner = self._expand(X)
         groups = pd.Series(self.estimator_.predict(ordered)).groupby(owner)
         columns = {"mean": groups.mean(), "std": groups.std(ddof=0)}
         columns |= {f"q{q:g}": groups.quantile(q) for q in quantiles}
-        return pd.DataFrame(columns | {"n": groups.size()})
+        return pd.DataFrame(columns | {"n": groups.count()})
 
     def _expand(self, X):
         """List the ordered structures of all crystals, and the index of the crystal that each belongs to."""

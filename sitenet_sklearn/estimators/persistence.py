@@ -58,8 +58,8 @@ def save_model(model, path) -> None:
     TypeError
         If there is a step or a parameter that such a file cannot hold.
     ValueError
-        If it holds more than 2,000 models, models more than five deep inside models, or a network of more than 100
-        blocks or 500 layers.
+        If a parameter was set to what `fit` refuses, or if it holds more than 2,000 models, models more than five deep
+        inside models, or a network of more than 100 blocks or 500 layers.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
@@ -152,6 +152,7 @@ def _describe(model, tensors, *, fitted=True):
         raise TypeError(f"a step of type {kind} cannot be saved, only {_known()}; joblib.dump saves any")
     if isinstance(model, Pipeline):
         return {"class": kind, "steps": [[name, _describe(step, tensors, fitted=fitted)] for name, step in model.steps]}
+    validate_parameters(model)
     parameters = model.get_params(deep=False)
     estimator = parameters.pop("estimator", None)
     parameters |= {name: value for name, value in _LOCAL.items() if name in parameters}
@@ -220,6 +221,10 @@ def _build_members(ensemble, node, tensors, device):
         ensemble.set_params(estimator=_build(node["estimator"], tensors, device))
     if "members" in node:
         ensemble.estimators_ = [_build(member, tensors, device) for member in node["members"]]
+        if not ensemble.estimators_:
+            raise ValueError("an ensemble has no members")
+        for member in ensemble.estimators_:
+            check_is_fitted(last_step(member))
 
 
 def _adopt_network(estimator, node, tensors):

@@ -6,6 +6,7 @@ over all of it and over the tensors. Whatever the file says, reading it builds n
 
 import hashlib
 import json
+import math
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,6 +14,7 @@ from safetensors.torch import save
 
 from sitenet_sklearn._files import write_whole_file
 
+from .pooling import POOLINGS
 from .sitenet import SiteNet
 
 FORMAT = 2
@@ -97,6 +99,7 @@ def build_network(config, tensors):
     """
     config = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
     check_depth(config)
+    _check_values(config)
     with torch.device("meta"):
         expected = {name: tensor.shape for name, tensor in SiteNet(**config).state_dict().items()}
     found = {name: tensor.shape for name, tensor in tensors.items()}
@@ -119,6 +122,21 @@ def check_depth(config):
     n_layers = config["n_blocks"] * hidden + sum(others)
     if n_layers > MAX_LAYERS:
         raise ValueError(f"it states {n_layers} layers, at most {MAX_LAYERS} are expected")
+
+
+def _check_values(config):
+    """Raise a ValueError for what shows in no shape, but changes or prevents predictions."""
+    cutoff, dropout, n_targets = config["cutoff"], config.get("dropout", 0.0), config["n_targets"]
+    right = {
+        "cutoff": cutoff is None or (isinstance(cutoff, int | float) and 0 < cutoff < math.inf),
+        "dropout": isinstance(dropout, int | float) and 0 <= dropout < 1,
+        "pooling": config["pooling"] in POOLINGS,
+        "clamp": isinstance(config["clamp"], bool),
+        "n_targets": n_targets is None or (isinstance(n_targets, int) and n_targets > 0),
+    }
+    for name, is_right in right.items():
+        if not is_right:
+            raise ValueError(f"its network has {name}={config[name]!r}")
 
 
 def checksum(text, tensors):

@@ -14,11 +14,13 @@ from sklearn.metrics import check_scoring
 from sklearn.pipeline import Pipeline
 from skorch.callbacks import Callback
 
+from sitenet_sklearn._files import as_python
 from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn.crystals.cache import fingerprint
 from sitenet_sklearn.crystals.crystal import Crystal
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
 from sitenet_sklearn.crystals.structures import list_crystals
+from sitenet_sklearn.training.fine_tuning import read_pretrained
 
 from .spaces import own_values, suggest
 from .studies import give_sign_of_life
@@ -99,17 +101,19 @@ class CrossValidation:
     def identity(self):
         """Hash what decides a score, part by part: dict of str to str."""
         parameters = {
-            name: value
+            name: as_python(value)
             for name, value in self.estimator.get_params().items()
             if name.split("__")[-1] not in NO_MATTER and not hasattr(value, "get_params") and name != "steps"
         }
+        if (source := last_step(self.estimator).pretrained) is not None:
+            parameters["pretrained"] = _weights_of(source)
         parts = {
             "crystals": _content(self.X),
             "targets": np.asarray(self.y).tolist(),
             "parameters": sorted((name, repr(value)) for name, value in parameters.items()),
             "space": sorted((name, repr(distribution)) for name, distribution in self.space.items()),
             "folds": [[part.tolist() for part in split] for split in self.splits],
-            "scoring": re.sub(" at 0x[0-9a-f]+", "", repr(self.scoring)),
+            "scoring": re.sub(" at 0x[0-9a-f]+", "", repr(self.scoring)) + _code_of(self.scoring),
         }
         return {name: hashlib.sha256(repr(part).encode()).hexdigest() for name, part in parts.items()}
 
@@ -155,6 +159,23 @@ class PruneAfterEpoch(Callback):
         give_sign_of_life(self.trial)
         if self.trial.should_prune():
             raise TrialPruned(f"pruned in fold {len(self.losses)} after {self.n_epochs} epochs")
+
+
+def _weights_of(source):
+    """Hash the network of a pretrained model, which may change under the name of its file."""
+    digest = hashlib.sha256()
+    for name, tensor in read_pretrained(source)[0].state_dict().items():
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _code_of(scoring):
+    """Tell functions of users apart, which may share a name, or have none; empty for those of scikit-learn."""
+    function = getattr(scoring, "_score_func", scoring)
+    code = getattr(function, "__code__", None)
+    if code is None or function.__module__.startswith("sklearn."):
+        return ""
+    return f" {code.co_code!r} {code.co_names} " + re.sub(" at 0x[0-9a-f]+", "", repr(code.co_consts))
 
 
 def _content(X):

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import cross_validate
 
-from sitenet_sklearn import SiteNetRegressor
+from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor
 from sitenet_sklearn.estimators.selection import split_crystals
 
 QUICK = {"max_epochs": 2, "random_state": 0, "site_dim": 8, "attention_hidden_layers": (16,)}
@@ -142,3 +142,13 @@ def test_a_pickle_of_other_versions_is_loaded_with_a_warning(featurized, band_ga
     with pytest.warns(UserWarning, match=r"this SiteNetRegressor was pickled with .* and is loaded with 99.0 of"):
         pickle.loads(content)
     assert "_versions" not in vars(clone(fitted))
+
+
+@pytest.mark.parametrize("kind", [SiteNetRegressor, SiteNetClassifier])
+def test_masked_arrays_are_refused(featurized, kind):
+    y = np.arange(len(featurized)) % 2
+    masked = np.ma.masked_array(y, mask=y == 1)
+    with pytest.raises(ValueError, match=r"^y is masked at index 1: leave it out"):
+        kind(**QUICK).fit(featurized, masked)
+    with pytest.raises(ValueError, match=r"^sample_weight is masked at index 1: leave it out"):
+        kind(**QUICK).fit(featurized, y, sample_weight=masked)

@@ -5,7 +5,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
-from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.estimators.disorder import DisorderedRegressor
 from sitenet_sklearn.exceptions import CrystalError
 
@@ -67,3 +67,16 @@ def test_errors(crystals):
         DisorderedRegressor(ShareOfGold()).fit([crystals["Po"], []], [0, 0])
     with pytest.raises(CrystalError, match=r"crystal 1 \(salt.cif\): no such file"):
         DisorderedRegressor(ShareOfGold()).fit([crystals["Po"], "salt.cif"], [0, 0])
+
+
+def test_a_classifier_is_refused(structures):
+    with pytest.raises(TypeError, match="DisorderedRegressor averages numbers, got a classifier: give it a regressor"):
+        DisorderedRegressor(SiteNetClassifier()).fit(structures, np.arange(len(structures)) % 2)
+
+
+@pytest.mark.filterwarnings("ignore:masked")
+def test_frames_that_cannot_be_used_do_not_count(structures, band_gaps):
+    pipeline = make_pipeline(SupercellFeaturizer(20, on_error="mask"), SiteNetRegressor(max_epochs=1, random_state=0))
+    model = DisorderedRegressor(pipeline, random_state=0).fit(structures[:10], band_gaps[:10])
+    nothing = Structure(Lattice.cubic(3), ["Po", "Po"], [[0, 0, 0], [0, 0, 0]])
+    assert model.predict_distribution([[structures[0], nothing]])["n"].tolist() == [1]

@@ -204,6 +204,12 @@ def set_node(**values):
         (lambda h: h["model"]["steps"].pop(), "cannot be loaded: its last step cannot predict"),
         (lambda h: h["model"]["steps"][-1][1].pop("network"), "cannot be loaded: .*not fitted"),
         (set_network(n_heads=10**40), "cannot be loaded"),
+        (set_network(cutoff=float("nan")), "its network has cutoff=nan"),
+        (set_network(cutoff="5"), "its network has cutoff='5'"),
+        (set_network(dropout=5), "its network has dropout=5"),
+        (set_network(pooling="x"), "its network has pooling='x'"),
+        (set_network(clamp="yes"), "its network has clamp='yes'"),
+        (set_network(n_targets=0), "its network has n_targets=0"),
         (set_network(n_blocks=float("inf")), "cannot be loaded"),
         (set_network(pre_pool_layers=[[[1]]]), "cannot be loaded"),
         (set_node(site_features=["os.system"] * 9), "unknown elemental property 'os.system'"),
@@ -237,6 +243,27 @@ def test_every_network_of_a_file_has_tensors_of_its_own(featurized, band_gaps, t
     rewrite(tmp_path / "model", header=multiply)
     with pytest.raises(ValueError, match="tensors do not fit the network"):
         load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [([], "an ensemble has no members"), ([{"class": "SiteNetRegressor", "parameters": {}}], "not fitted")],
+)
+def test_an_ensemble_that_cannot_predict_is_refused(featurized, band_gaps, tmp_path, members, message):
+    model = SiteNetEnsemble(SiteNetRegressor(**SMALL), n_members=2, random_state=0).fit(featurized, band_gaps)
+    save_model(model, tmp_path / "model")
+    rewrite(tmp_path / "model", header=lambda header: header["model"].update(members=members))
+    with pytest.raises(ValueError, match=message):
+        load_model(tmp_path / "model")
+
+
+def test_what_could_not_be_loaded_does_not_replace_a_file(featurized, band_gaps, tmp_path):
+    model = SiteNetRegressor(**SMALL).fit(featurized, band_gaps)
+    save_model(model, tmp_path / "model")
+    for parameters in ({"max_epochs": 0}, {"max_epochs": 1, "n_blocks": "x"}):
+        with pytest.raises(ValueError, match="parameter of SiteNetRegressor must be"):
+            save_model(model.set_params(**parameters), tmp_path / "model")
+    np.testing.assert_array_equal(load_model(tmp_path / "model").predict(featurized), model.predict(featurized))
 
 
 @pytest.mark.parametrize("labels", [["a"], ["a", "a"], ["a", {}], [[1, 2], [3, 4]], "ab", ["a", "b", "c"]])

@@ -12,10 +12,12 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import make_scorer
 from sklearn.model_selection import KFold
 from skorch.callbacks import Callback
 
-from sitenet_sklearn import SiteNetRegressor
+from sitenet_sklearn import SiteNetRegressor, save_model
 from sitenet_sklearn.tuning.search import tune
 from sitenet_sklearn.tuning.studies import as_storage, open_study
 
@@ -49,6 +51,35 @@ def test_a_foreign_study_is_refused(featurized, band_gaps, tmp_path, part):
     assert len(search(featurized, band_gaps, journal, n_trials=2).trials) == 2
 
 
+def test_another_pretrained_network_is_another_study(featurized, band_gaps, tmp_path):
+    path = tmp_path / "base.safetensors"
+    for y in (band_gaps, band_gaps[::-1]):
+        fitted = SiteNetRegressor(**TINY).fit(featurized, y)
+        save_model(fitted, path)
+        for name, source in (("file", path), ("estimator", FrozenEstimator(fitted))):
+            model = SiteNetRegressor(**TINY, pretrained=source)
+            if y is band_gaps:
+                search(featurized, y, tmp_path / name, model=model)
+                assert len(search(featurized, y, tmp_path / name, 2, model=model).trials) == 2
+            else:
+                with pytest.raises(ValueError, match=r"was begun with other .*parameters"):
+                    search(featurized, band_gaps, tmp_path / name, model=model)
+
+
+def test_another_function_of_the_same_name_is_another_study(featurized, band_gaps, tmp_path):
+    first = make_scorer(lambda y, found: -abs(y - found).max())
+    second = make_scorer(lambda y, found: -abs(y - found).min())
+    search(featurized, band_gaps, tmp_path / "journal", scoring=first)
+    with pytest.raises(ValueError, match=r"was begun with other .*scoring"):
+        search(featurized, band_gaps, tmp_path / "journal", scoring=second)
+
+
+def test_numbers_of_numpy_are_the_same_study(featurized, band_gaps, tmp_path):
+    search(featurized, band_gaps, tmp_path / "journal")
+    model = SiteNetRegressor(**TINY | {"site_dim": np.int64(3)})
+    assert len(search(featurized, band_gaps, tmp_path / "journal", 2, model=model).trials) == 2
+
+
 def test_what_does_not_decide_a_score_may_change(featurized, band_gaps, tmp_path):
     journal = tmp_path / "gap.journal"
     search(featurized, band_gaps, journal)
@@ -75,7 +106,7 @@ SCRIPT = """
 import sys, os, joblib, numpy as np
 from optuna.distributions import FloatDistribution
 from skorch.callbacks import Callback
-from sitenet_sklearn import SiteNetRegressor
+from sitenet_sklearn import SiteNetRegressor, save_model
 from sitenet_sklearn.tuning.search import tune
 X, y, tiny, space, storage, kill = joblib.load(sys.argv[1])
 

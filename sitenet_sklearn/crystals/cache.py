@@ -63,12 +63,14 @@ class CrystalCache:
         list of (Crystal or None)
             None where a record is missing or damaged.
         """
-        rows = [self._run("SELECT record FROM crystals WHERE key = ?", (self.key(item),)) for item in items]
-        return [_decode(row[0][0]) if row else None for row in rows]
+        keys = [self.key(item) for item in items]
+        rows = [self._run("SELECT record FROM crystals WHERE key = ?", (key,)) for key in keys]
+        return [_decode(row[0][0], key) if row else None for row, key in zip(rows, keys, strict=True)]
 
     def put(self, items, records):
         """Remember the records of crystals, all of them or none."""
-        rows = [(self.key(item), _encode(record)) for item, record in zip(items, records, strict=True)]
+        keys = [self.key(item) for item in items]
+        rows = [(key, _encode(record, key)) for key, record in zip(keys, records, strict=True)]
         self._run("INSERT OR REPLACE INTO crystals VALUES (?, ?)", rows, many=True)
 
     def key(self, item):
@@ -132,20 +134,21 @@ def content_of(item):
     return species.encode() + numbers.tobytes()
 
 
-def _encode(crystal):
+def _encode(crystal, key):
+    """Turn a record into bytes, with a checksum of it and of its key."""
     buffer = io.BytesIO()
     for array in crystal:
         np.lib.format.write_array(buffer, array, allow_pickle=False)
     content = buffer.getvalue()
-    return hashlib.sha256(content).digest() + content
+    return hashlib.sha256(key + content).digest() + content
 
 
-def _decode(record):
-    """Read what `_encode` wrote; None for anything else, whoever wrote it."""
+def _decode(record, key):
+    """Read what `_encode` wrote under that key; None for anything else, whoever wrote it."""
     if not isinstance(record, bytes):
         return None
     expected, content = record[:_DIGEST], record[_DIGEST:]
-    if hashlib.sha256(content).digest() != expected:
+    if hashlib.sha256(key + content).digest() != expected:
         return None
     buffer = io.BytesIO(content)
     try:

@@ -103,7 +103,8 @@ def test_records_with_impossible_numbers_are_computed_again(crystals, tmp_path):
     expected = featurizer.transform([crystals["NaCl"]])
     bad = expected[0]._replace(pair_neighbor=expected[0].pair_neighbor + 7)
     with closing(sqlite3.connect(tmp_path / "cache")) as connection, connection:
-        connection.execute("UPDATE crystals SET record = ?", (_encode(bad),))
+        ((key,),) = connection.execute("SELECT key FROM crystals").fetchall()
+        connection.execute("UPDATE crystals SET record = ?", (_encode(bad, key),))
     again = featurizer.transform([crystals["NaCl"]])
     np.testing.assert_array_equal(again.field("pair_neighbor"), expected.field("pair_neighbor"))
 
@@ -114,3 +115,13 @@ def test_a_slab_is_no_copy_of_a_crystal(tmp_path):
     featurizer = SupercellFeaturizer(10, cache=tmp_path / "cache", on_error="mask")
     assert featurizer.fit_transform([crystal]).valid.all()
     assert not featurizer.fit_transform([slab]).valid.any()
+
+
+def test_records_of_another_crystal_are_computed_again(crystals, tmp_path):
+    featurizer, items = SupercellFeaturizer(20, cache=tmp_path / "cache"), [crystals["NaCl"], crystals["Po"]]
+    expected = featurizer.transform(items)
+    with closing(sqlite3.connect(tmp_path / "cache")) as connection, connection:
+        (first, _), (_, second) = connection.execute("SELECT key, record FROM crystals ORDER BY key").fetchall()
+        connection.execute("UPDATE crystals SET record = ? WHERE key = ?", (second, first))
+    again = featurizer.transform(items)
+    np.testing.assert_array_equal(again.field("pair_distance"), expected.field("pair_distance"))

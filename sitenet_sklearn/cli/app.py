@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -80,7 +81,7 @@ def predict(
         say(f"{done} crystals are done already")
     name = "id" if any(map(is_table, files)) else "file"
     parts = predict_tables(pipeline, read_tables(files, **options), skip=done, on_error=on_error, n_jobs=jobs)
-    with tqdm(desc="predict", unit="crystal", initial=done, disable=True if quiet else None) as bar:
+    with _told(file), tqdm(desc="predict", unit="crystal", initial=done, disable=True if quiet else None) as bar:
         for k, (predictions, failures) in enumerate(parts):
             say_left_out(failures, "not predicted")
             named = predictions.rename(columns={"id": name})
@@ -91,6 +92,17 @@ def predict(
             bar.update(len(named))
     if file is not None:
         file.finish()
+
+
+@contextmanager
+def _told(file):
+    """Say after Ctrl-C what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if file is not None:
+            say(f"interrupted; {file.rows} crystals are kept: run the same command again to resume")
+        raise
 
 
 def demo(

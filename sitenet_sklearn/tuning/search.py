@@ -12,13 +12,14 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner,
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
-from sklearn.metrics import make_scorer
+from sklearn.metrics import check_scoring, make_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_consistent_length, check_random_state
 from tqdm.auto import tqdm
 
 from sitenet_sklearn._pipelines import last_step, prefix_of_last_step, steps_of
 from sitenet_sklearn.estimators.base import BaseSiteNet
+from sitenet_sklearn.estimators.selection import check_crystals
 from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
 from sitenet_sklearn.metrics import mean_over_targets
 
@@ -167,6 +168,8 @@ def tune(
     ((30,), 2)
     """
     _check_steps(estimator)
+    if len(steps_of(estimator)) == 1:
+        check_crystals(X, last_step(estimator))
     check_consistent_length(X, y)
     site_net = last_step(estimator)
     prefix = prefix_of_last_step(estimator)
@@ -181,6 +184,7 @@ def tune(
     classifies, y = is_classifier(site_net), np.asarray(y)
     splits = list(check_cv(cv, y, classifier=classifies).split(X, y, groups))
     scoring = scoring or ("accuracy" if classifies else make_scorer(mean_over_targets, greater_is_better=False))
+    check_scoring(site_net, scoring=scoring)
     trial = {"space": dict(space), "splits": splits, "scoring": scoring, "seed": seed if sampler is None else None}
     objective = CrossValidation(estimator, X, y, **trial)
     settings = {"sampler": sampler, "pruner": _pruner(pruner, len(splits) * site_net.max_epochs)}
@@ -188,7 +192,7 @@ def tune(
     study = _search(objective, storage, study_name, settings, limits=limits, n_jobs=n_jobs)
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not done:
-        raise RuntimeError(f"none of {len(study.trials)} trials was completed: allow more trials, or more time")
+        raise RuntimeError(_why_none(study))
     best = clone(estimator).set_params(**study.best_params).fit(X, y)
     return TuneResult(best, study, study.trials_dataframe())
 
@@ -229,6 +233,16 @@ def _work(study, objective, *, n_trials, timeout, verbose):
             if n_begun(study) >= n_trials or time.monotonic() > end:
                 return
             study.optimize(objective, n_trials=1)
+
+
+def _why_none(study):
+    """Tell what became of the trials of a study where none was completed."""
+    states = [trial.state.name.lower() for trial in study.get_trials(deepcopy=False)]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    return (
+        f"none of {len(states)} trials was completed ({counts or 'none begun'}): allow more trials, or more time; a "
+        "training that diverges counts as pruned, and needs a lower lr"
+    )
 
 
 def _check_steps(estimator):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from importlib.metadata import version
+from itertools import islice
 
 import joblib
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
 from sitenet_sklearn.cli.app import app, run
 from sitenet_sklearn.cli.demo import DemoResult
+from sitenet_sklearn.tables.predictions import predict_tables
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +155,26 @@ def test_ctrl_c_has_its_own_exit_code(model, monkeypatch):
     with pytest.raises(SystemExit) as ended:
         run(["predict", str(model), "a.cif"])
     assert ended.value.code == 130
+
+
+def test_ctrl_c_tells_what_is_kept(model, structures, tmp_path, monkeypatch, capsys):
+    def one_and_ctrl_c(*arguments, **options):
+        yield from islice(predict_tables(*arguments, **options), 1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sitenet_sklearn.cli.app.predict_tables", one_and_ctrl_c)
+    monkeypatch.chdir(tmp_path)
+    structures[0].to(filename="a.cif")
+    (tmp_path / "t.csv").write_text("file\na.cif\na.cif\n")
+    with pytest.raises(SystemExit):
+        run(["predict", str(model), "t.csv", "--chunk-size", "1", "--output", "out.csv", "-q"])
+    assert "interrupted; 1 crystals are kept: run the same command again to resume" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        run(["predict", str(model), "t.csv", "--chunk-size", "1", "--output", "out.csv", "-q"])
+    assert not ended.value.code
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
 
 
 @pytest.mark.filterwarnings("ignore:masked")

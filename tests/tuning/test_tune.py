@@ -269,6 +269,21 @@ def test_other_estimators_are_refused(featurized, structures, band_gaps):
         tune(pipeline, structures, band_gaps)
 
 
+def test_what_no_trial_could_use_is_found_before_the_first(network, featurized, structures, band_gaps, tmp_path):
+    with pytest.raises(TypeError, match="expects RaggedCrystals, got list: put a SupercellFeaturizer before it"):
+        tune(network, structures, band_gaps, storage=tmp_path / "journal")
+    with pytest.raises(ValueError, match="scoring"):
+        tune(network, featurized, band_gaps, scoring="neg_mae", storage=tmp_path / "journal")
+    assert not (tmp_path / "journal").exists()
+
+
+def test_a_search_in_which_every_training_diverges_says_so(featurized, band_gaps):
+    network = SiteNetRegressor(max_epochs=20, normalization="none", site_dim=3, random_state=0)
+    space = {"lr": FloatDistribution(1e29, 1e30)}
+    with pytest.raises(RuntimeError, match=r"none of 1 trials was completed \(1 pruned\): .* needs a lower lr"):
+        tune(network, featurized, band_gaps, space, cv=2, n_trials=1, random_state=0)
+
+
 def test_a_search_without_time_says_so(network, featurized, band_gaps):
     with pytest.raises(RuntimeError, match="none of 0 trials was completed"):
         tune(network, featurized, band_gaps, LR, timeout=-1)

@@ -67,6 +67,7 @@ def fit(
     Example: sitenet fit gaps.csv --target band_gap --output gap.safetensors
     """
     parameters = parse_parameters(parameter)
+    _check_own(parameters)
     check_output(output, [data, *_pretrained(parameters)], overwrite=overwrite, suffixes=MODELS)
     own_folder = checkpoint_dir is None
     folder = checkpoint_dir or output.with_name(f"{output.name}.checkpoints")
@@ -166,6 +167,13 @@ def _read(data, target, pipeline, *, on_error, structure_column):
     say_left_out(crystals.left_out)
     check_targets(crystals.y, crystals.structures.index, pipeline[-1])
     return crystals
+
+
+def _check_own(parameters):
+    """Refuse parameters that `fit` sets itself."""
+    for name, remedy in (("featurizer__cache", "leave it out"), ("sitenet__checkpoint_dir", "use --checkpoint-dir")):
+        if name in parameters:
+            raise typer.BadParameter(f"--parameter {name} has no effect, as the command sets it itself: {remedy}")
 
 
 def _pretrained(parameters):

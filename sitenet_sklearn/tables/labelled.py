@@ -110,7 +110,7 @@ def target_columns(table, targets, path):
     ValueError
         If one is not there, or none was named and it is not clear which is meant.
     """
-    columns = [str(name) for name in table.properties.columns]
+    columns, targets = [str(name) for name in table.properties.columns], list(targets)
     listed = ", ".join(columns[:20]) or "none"
     if not targets and (Path(path) / PROPERTIES).is_file():
         targets = ["1"]
@@ -119,11 +119,13 @@ def target_columns(table, targets, path):
     if not targets:
         raise ValueError(f"{path}: name the column of the target with --target; its other columns are {listed}")
     for name in targets:
+        if targets.count(name) > 1:
+            raise ValueError(f"the target {name!r} is named twice: name every target once")
         if name not in columns:
             close = get_close_matches(name, columns, 1)
             hint = f" (did you mean {close[0]}?)" if close else ""
             raise ValueError(f"{path} has no column {name!r} for the target{hint}; its other columns are {listed}")
-    return list(targets)
+    return targets
 
 
 def match_classes(y, classes):

@@ -181,8 +181,9 @@ def _is_path(storage):
 
 
 def _begins_as_journal(path):
+    begin = b'{"op_code"'  # of every line that Optuna writes; a kill may leave a part of it
     with path.open("rb") as file:
-        return file.read(1) in {b"", b"{"}
+        return begin.startswith(file.read(len(begin)))
 
 
 def _is_alive(pid):

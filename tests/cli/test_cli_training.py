@@ -130,3 +130,10 @@ def test_tune_without_optuna_says_what_to_install(table, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     result = sitenet("tune", table, "--output", tmp_path / "a.joblib")
     assert "tune needs optuna: install it with pip install 'sitenet-sklearn[tune]'" in str(result.exception)
+
+
+@pytest.mark.parametrize("name", ["featurizer__cache", "sitenet__checkpoint_dir"])
+def test_what_fit_sets_itself_is_refused(table, tmp_path, name):
+    result = sitenet("fit", table, "--target", "gap", "--output", tmp_path / "a.joblib", "--parameter", f"{name}=x")
+    assert result.exit_code == 2
+    assert "has no effect" in " ".join(result.output.replace("│", "").split())

@@ -66,6 +66,7 @@ def test_skipped_rows_are_reported(table):
     [
         ([], {}, "name the column of the target with --target; its other columns are gap, kind"),
         (["gpa"], {}, r"has no column 'gpa' for the target \(did you mean gap\?\); its other columns are gap, kind"),
+        (["gap", "gap"], {}, "the target 'gap' is named twice: name every target once"),
         (["gap", "kind"], {"classify": True}, "one column of classes is expected, got 2: gap, kind"),
         (["kind"], {"classify": True}, "1 of 1 rows of .*\n.*no class kind"),
         (["kind"], {"on_error": "skip"}, "none of 1 rows of .* can be used, the first: index 0"),

@@ -87,11 +87,12 @@ def test_what_does_not_decide_a_score_may_change(featurized, band_gaps, tmp_path
     assert len(search(featurized, band_gaps, journal, 2, model=changed, pruner="none", random_state=5).trials) == 2
 
 
-def test_a_users_file_is_no_journal(featurized, band_gaps, tmp_path):
-    (tmp_path / "gaps.csv").write_text("id,gap\n1,2\n")
-    with pytest.raises(ValueError, match=r"gaps\.csv is no journal of a study: name another file"):
-        search(featurized, band_gaps, tmp_path / "gaps.csv")
-    assert (tmp_path / "gaps.csv").read_text() == "id,gap\n1,2\n"
+@pytest.mark.parametrize("text", ["id,gap\n1,2\n", '{"id": 1, "gap": 2}\n'])
+def test_a_users_file_is_no_journal(featurized, band_gaps, tmp_path, text):
+    (tmp_path / "gaps").write_text(text)
+    with pytest.raises(ValueError, match=r"gaps is no journal of a study: name another file"):
+        search(featurized, band_gaps, tmp_path / "gaps")
+    assert (tmp_path / "gaps").read_text() == text
 
 
 def test_a_study_of_an_earlier_version_is_taken_with_a_warning(featurized, band_gaps, tmp_path):

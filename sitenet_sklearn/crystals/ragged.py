@@ -288,7 +288,10 @@ class RaggedCrystals:
         return (self[k] for k in range(len(self)))
 
     def __array__(self, dtype=None, copy=None):
-        raise TypeError("RaggedCrystals is not an array: put a SiteNetRegressor after SupercellFeaturizer")
+        raise TypeError(
+            "RaggedCrystals is not an array of numbers, and only a Site-Net takes it: give scikit-learn's "
+            'meta-estimators, such as BaggingRegressor, a pipeline and pd.DataFrame({"structure": structures})'
+        )
 
     def __getstate__(self):
         return vars(self.compact()).copy()

@@ -114,7 +114,7 @@ def test_memory_mapped_copy_works_read_only(featurized, tmp_path):
 
 
 def test_no_array_is_made_of_it(featurized):
-    with pytest.raises(TypeError, match="put a SiteNetRegressor after SupercellFeaturizer"):
+    with pytest.raises(TypeError, match="is not an array of numbers, and only a Site-Net takes it: give"):
         Ridge().fit(featurized, np.zeros(40))
 
 

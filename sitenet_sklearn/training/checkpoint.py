@@ -110,9 +110,14 @@ class TrainingCheckpoint:
     def _give(state, net, callbacks):
         net.module_.load_state_dict(state["module"])
         net.optimizer_.load_state_dict(state["optimizer"])
+        for parameter, values in net.optimizer_.state.items():
+            if any(value.shape not in {(), parameter.shape} for value in values.values() if torch.is_tensor(value)):
+                raise ValueError("the state of the optimizer has other shapes")
         callbacks["lr_scheduler"].lr_scheduler_.load_state_dict(state["schedule"])
-        for name, value in (state["early_stopping"] or {}).items():
-            setattr(callbacks["early_stopping"], name, value)
+        for name in _EARLY_STOPPING if state["early_stopping"] else ():
+            setattr(callbacks["early_stopping"], name, state["early_stopping"][name])
+        if len(state["history"]) > net.max_epochs:
+            raise ValueError(f"it has {len(state['history'])} epochs of {net.max_epochs}")
         net.history = History({**row, "batches": []} for row in state["history"])
         net.order_.set_state(state["order"])
         set_state = torch.set_rng_state if net.generator_ is None else net.generator_.set_state

@@ -218,6 +218,31 @@ def test_what_was_left_by_two_trainings_goes_on_in_two(featurized, band_gaps, tm
     assert not list(tmp_path.iterdir())
 
 
+def with_other_shapes(state):
+    state["optimizer"]["state"][0]["exp_avg"] = torch.zeros(3)
+
+
+def with_many_epochs(state):
+    state["history"] *= 50
+
+
+def with_methods(state):
+    state["early_stopping"] = {"on_epoch_end": 3}
+
+
+@pytest.mark.parametrize("edit", [with_other_shapes, with_many_epochs, with_methods])
+def test_a_checkpoint_that_says_what_cannot_be_is_named(featurized, band_gaps, tmp_path, edit):
+    model = SiteNetRegressor(**QUICK, early_stopping=True, checkpoint_dir=tmp_path)
+    cut_short(model, featurized, band_gaps)
+    (path,) = tmp_path.glob("*.ckpt")
+    content = path.read_bytes()
+    state = torch.load(io.BytesIO(content[content.index(b"PK") :]), weights_only=True)
+    edit(state)
+    torch.save(state, path)
+    with pytest.raises(ValueError, match=r"does not fit this training .*: delete it to start anew"):
+        model.fit(featurized, band_gaps)
+
+
 class CtrlC(StopAfter):
     """Ctrl-C in the epoch after some."""
 

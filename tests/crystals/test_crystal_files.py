@@ -3,14 +3,26 @@
 import bz2
 import gzip
 import lzma
+import resource
+import time
 
 import pytest
-from bombs import BOMBS, CRYSTALS
+from bombs import BOMBS, CRYSTALS, MEBIBYTES, SECONDS
 from pymatgen.core import Structure
 
 from sitenet_sklearn.crystals.crystal_files import structure_from_text
 from sitenet_sklearn.crystals.structures import as_structure
 from sitenet_sklearn.exceptions import CrystalError
+
+
+def bounded(function):
+    """Call a function that is to end within some CPU time and memory."""
+    before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    try:
+        function()
+    finally:
+        assert time.process_time() - begin < SECONDS
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEBIBYTES * 1024
 
 
 @pytest.mark.filterwarnings("ignore:No _symmetry_equiv_pos_as_xyz")
@@ -19,7 +31,7 @@ def test_small_files_that_state_or_hold_too_much(tmp_path, name):
     make, message = BOMBS[name]
     open_it = make(tmp_path)
     with pytest.raises((CrystalError, ValueError), match=message):
-        open_it()
+        bounded(open_it)
 
 
 @pytest.mark.filterwarnings("ignore:No _symmetry_equiv_pos_as_xyz")
@@ -30,7 +42,7 @@ def test_text_that_states_or_holds_too_much(name):
     with pytest.raises(
         (ArithmeticError, RuntimeError, ValueError), match=message.replace("RecursionError", "recursion")
     ):
-        structure_from_text(text, kind)
+        bounded(lambda: structure_from_text(text, kind))
 
 
 def test_compressed_files_of_crystals_are_read(tmp_path, crystals):

@@ -107,7 +107,7 @@ SCRIPT = """
 import sys, os, joblib, numpy as np
 from optuna.distributions import FloatDistribution
 from skorch.callbacks import Callback
-from sitenet_sklearn import SiteNetRegressor, save_model
+from sitenet_sklearn import SiteNetRegressor
 from sitenet_sklearn.tuning.search import tune
 X, y, tiny, space, storage, kill = joblib.load(sys.argv[1])
 

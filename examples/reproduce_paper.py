@@ -89,7 +89,7 @@ def featurized(part, options):
             Structure.from_str(row.poscar, fmt="poscar") if row.structure is None else row.structure
             for row in part.itertuples()
         ]
-        featurizer = SupercellFeaturizer(max_atoms=options.max_atoms, site_features="all", verbose=1)
+        featurizer = SupercellFeaturizer(max_atoms=options.max_atoms, site_features="elements", verbose=1)
         cells = pd.DataFrame(
             {
                 "complexity": [complexity(structure).total for structure in structures],

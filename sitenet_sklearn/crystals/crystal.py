@@ -6,8 +6,6 @@ import numpy as np
 
 from sitenet_sklearn.geometry.compression import compress, uncompressed
 
-from .site_features import SITE_FEATURES, site_feature_columns
-
 SITE_FIELDS = ("atomic_numbers", "site_features", "multiplicity")
 """Fields of `Crystal` with an entry for every site."""
 
@@ -52,27 +50,19 @@ def empty_crystal(n_site_features):
     return Crystal(none.astype(np.int16), features, none, none, none, none.astype(np.float32), none)
 
 
-def make_crystal(
-    atomic_numbers,
-    oxidation_states,
-    distances,
-    *,
-    site_features=SITE_FEATURES,
-    compressed=True,
-    tol=1e-4,
-):
+def make_crystal(atomic_numbers, site_features, kinds, distances, *, compressed=True, tol=1e-4):
     """Build the record of one crystal from its sites and distances.
 
     Parameters
     ----------
     atomic_numbers : ndarray of int, shape (n,)
         Elements of the primitive sites.
-    oxidation_states : ndarray of shape (n,)
-        Oxidation states, 0 where none is known.
+    site_features : ndarray of shape (n, f)
+        Features of the primitive sites.
+    kinds : ndarray of int, shape (n,)
+        Equal only for sites whose elements and features are equal, as `describe_sites` gives them.
     distances : ndarray of shape (n, n * m)
         Distances in angstrom; column j belongs to primitive site j // m.
-    site_features : tuple of str, default=SITE_FEATURES
-        Columns of the site features, names out of `site_feature_names`.
     compressed : bool, default=True
         Whether to merge what the network cannot tell apart.
     tol : float, default=1e-4
@@ -82,12 +72,10 @@ def make_crystal(
     -------
     Crystal
     """
-    kinds = np.column_stack([atomic_numbers, oxidation_states])
     merged = compress(kinds, distances, tol) if compressed else uncompressed(distances)
-    features = site_feature_columns(site_features, atomic_numbers, oxidation_states)
     return Crystal(
         atomic_numbers=np.asarray(atomic_numbers)[merged.site].astype(np.int16),
-        site_features=features[merged.site].astype(np.float32),
+        site_features=site_features[merged.site].astype(np.float32),
         multiplicity=merged.multiplicity.astype(np.int32),
         pair_site=merged.pair_site.astype(np.int32),
         pair_neighbor=merged.pair_neighbor.astype(np.int32),

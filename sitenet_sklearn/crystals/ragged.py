@@ -10,7 +10,7 @@ from sitenet_sklearn._files import as_python
 from .crystal import SITE_FIELDS, Crystal, make_crystal
 from .elements import MAX_ATOMIC_NUMBER
 from .interaction_features import INTERACTION_FEATURES
-from .site_features import SITE_FEATURES
+from .site_features import SITE_FEATURES, describe_sites
 from .store import read_store, write_store
 from .stored_crystals import check_layout, check_values
 
@@ -146,7 +146,8 @@ class RaggedCrystals:
                     f"crystal {k}: atomic_numbers (n,), oxidation_states (n,), distances (n, n * {m}) expected, "
                     f"got {z.shape}, {q.shape}, {d.shape}"
                 )
-            crystals.append(make_crystal(z, q, d, compressed=compress))
+            features, kinds = describe_sites(SITE_FEATURES, z, q)
+            crystals.append(make_crystal(z, features, kinds, d, compressed=compress))
         return cls.from_crystals(crystals)
 
     @property

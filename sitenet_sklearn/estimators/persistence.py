@@ -231,7 +231,8 @@ def _adopt_network(estimator, node, tensors):
     prefix, site_features = node["prefix"], tuple(node["site_features"])
     own = {name: tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
     network = build_network(node["network"], {name.removeprefix(prefix): tensor for name, tensor in own.items()})
-    site_feature_names(site_features)
+    if site_feature_names(site_features) != site_features:
+        raise ValueError("site features are named twice, or by group")
     if len(site_features) != network.config["n_site_features"]:
         raise ValueError(f"{len(site_features)} site features are named, the network has other ones")
     if isinstance(estimator, SiteNetClassifier):

@@ -15,7 +15,7 @@ from sitenet_sklearn._validation import Interval, StrOptions, _fit_context, chec
 from sitenet_sklearn.crystals.crystal import empty_crystal
 from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES, interaction_feature_names
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
-from sitenet_sklearn.crystals.site_features import SITE_FEATURES, site_feature_names
+from sitenet_sklearn.crystals.site_features import GROUPS, SITE_FEATURES, site_feature_names
 from sitenet_sklearn.crystals.structures import formula_of, is_usable, list_crystals
 from sitenet_sklearn.exceptions import Failure, FeaturizationError
 from sitenet_sklearn.geometry.sublattice import SHAPES
@@ -49,10 +49,11 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         surroundings that the minimum-image convention represents completely.
     compress : bool, default=True
         Whether to merge equivalent sites and neighbours. False keeps every pair, as an oracle for tests.
-    site_features : tuple of str or "all", default=SITE_FEATURES
-        Columns of the site features, by default the paper's nine: names of matminer's elemental properties
-        (`sitenet_sklearn.crystals.elements.elemental_property_names()`; a missing value is the mean over the elements
-        that have one) and "OxidationState". "all" takes every one, which predicts better.
+    site_features : str or tuple of str, default=SITE_FEATURES
+        What describes a site, by default the paper's nine features. Names of features or of groups: "paper";
+        "elements", all elemental properties of matminer (a missing value is the mean over the elements that have one)
+        and the oxidation state; "environment", how neighbours within 5.5 angstrom are spread over distances and
+        directions; "symmetry", of the crystal and of the site in it; "all", which predicts best.
     oxidation_states : {"given", "guess"}, default="given"
         "given" takes them from the structure, 0 where it has none; "guess" lets pymatgen choose the likeliest
         charge-neutral ones for crystals that have none, the same for all sites of an element, 0 where it finds none.
@@ -60,8 +61,8 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         What the network is told of a pair of sites, by default the paper's two features; names out of
         `interaction_feature_names()`. "gaussians" adds a basis of the distance to the paper's, which predicts better.
     symprec : float, default=0.01
-        Tolerance in angstrom with which spglib looks for a smaller primitive cell. The paper's 0.5 merges
-        distinct sites of distorted crystals.
+        Tolerance in angstrom of the search for a smaller primitive cell, and of the "symmetry" of sites. The paper's
+        0.5 merges distinct sites of distorted crystals.
     tol : float, default=0.0001
         Largest difference in angstrom of distances that are merged.
     on_error : {"raise", "mask"}, default="raise"
@@ -106,7 +107,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         "max_atoms": [Interval(Integral, 1, MAX_ATOMS, closed="both")],
         "shape": [StrOptions(set(SHAPES))],
         "compress": ["boolean"],
-        "site_features": [tuple, list, StrOptions({"all"})],
+        "site_features": [tuple, list, StrOptions(set(GROUPS))],
         "oxidation_states": [StrOptions({"given", "guess"})],
         "interaction_features": [tuple, list, StrOptions({"gaussians"})],
         "symprec": [Interval(Real, 0, None, closed="neither")],

@@ -8,6 +8,7 @@ from pymatgen.core import Structure
 from sitenet_sklearn.crystals.cache import CrystalCache
 from sitenet_sklearn.crystals.crystal import make_crystal
 from sitenet_sklearn.crystals.oxidation import given_oxidation_states, guess_oxidation_states
+from sitenet_sklearn.crystals.site_features import describe_sites
 from sitenet_sklearn.crystals.structures import as_structure, usable_species
 from sitenet_sklearn.exceptions import CrystalError
 from sitenet_sklearn.geometry.primitive import find_primitive
@@ -60,14 +61,11 @@ def featurize(item, parameters):
     """
     sites, cell, supercell = find_geometry(as_structure(item), parameters)
     _refuse_overlap(supercell.distances)
-    return make_crystal(
-        sites.atomic_numbers[cell.origin],
-        sites.oxidation_states[cell.origin],
-        supercell.distances,
-        site_features=tuple(parameters["site_features"]),
-        compressed=parameters["compress"],
-        tol=parameters["tol"],
-    )
+    atomic_numbers, oxidation_states = (values[cell.origin] for values in sites[1:])
+    names, symprec = tuple(parameters["site_features"]), parameters["symprec"]
+    features, kinds = describe_sites(names, atomic_numbers, oxidation_states, cell, symprec)
+    compression = {"compressed": parameters["compress"], "tol": parameters["tol"]}
+    return make_crystal(atomic_numbers, features, kinds, supercell.distances, **compression)
 
 
 def featurize_chunk(items, parameters, cache):

@@ -91,6 +91,47 @@ def compress(kinds, distances, tol):
     return Compressed(site, multiplicity, colour[i], neighbor[j], mean, total // multiplicity[colour[i]])
 
 
+def merge_alike(kinds, features, tol):
+    """Find the sites whose features agree, and give these the mean of their features.
+
+    Values of a feature are sorted, and those with no gap wider than `tol` between them go together; a chain of small
+    gaps is cut into pieces of that length. So the result depends on no order of sites, and noise splits no equal ones.
+
+    Parameters
+    ----------
+    kinds : ndarray of int, shape (n,)
+        Sites of different kinds are never alike.
+    features : ndarray of shape (n, f)
+        Features.
+    tol : float
+        Features of sites that are alike differ by at most this.
+
+    Returns
+    -------
+    kinds : ndarray of int, shape (n,)
+        Equal for sites that are alike.
+    features : ndarray of shape (n, f)
+        Means over the sites that are alike.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> merge_alike(np.zeros(3, int), np.array([[1.0], [1.25], [2.0]]), 0.5)[0]
+    array([0, 0, 1])
+    """
+    order = np.argsort(features, axis=0, kind="stable")
+    ascending = np.take_along_axis(features, order, axis=0)
+    starts = np.diff(ascending, axis=0, prepend=-np.inf) > tol
+    first = np.maximum.accumulate(np.where(starts, ascending, -np.inf), axis=0)
+    piece = np.floor((ascending - first) / tol * (1 - 1e-9))
+    starts |= np.diff(piece, axis=0, prepend=0) > 0
+    groups = np.empty_like(order)
+    np.put_along_axis(groups, order, starts.cumsum(axis=0), axis=0)
+    kinds = _number_rows(np.column_stack([kinds, groups]))
+    alike = kinds == np.arange(kinds.max() + 1)[:, None]
+    return kinds, (alike @ features / alike.sum(axis=1, keepdims=True))[kinds]
+
+
 def distance_shells(distances, tol):
     """Assign numbers to distances so that those of one shell differ by at most `tol`, nearer shells first."""
     flat = np.sort(distances, axis=None)
@@ -122,9 +163,14 @@ def refine(colour, shell):
     images = shell.shape[1] // len(colour)
     while True:
         neighbours = np.sort(np.repeat(colour, images) * (shell.max() + 1) + shell, axis=1)
-        rows = [row.tobytes() for row in np.column_stack([colour, neighbours]).astype(">i8")]
-        number = {row: k for k, row in enumerate(sorted(set(rows)))}
-        finer = np.array([number[row] for row in rows])
-        if len(number) in (len(colour), colour.max() + 1):
+        finer = _number_rows(np.column_stack([colour, neighbours]))
+        if finer.max() in (len(colour) - 1, colour.max()):
             return finer
         colour = finer
+
+
+def _number_rows(rows):
+    """Give equal rows of integers (n, c), none negative, equal numbers (n,), in ascending order."""
+    rows = [row.tobytes() for row in rows.astype(">i8")]
+    number = {row: k for k, row in enumerate(sorted(set(rows)))}
+    return np.array([number[row] for row in rows])

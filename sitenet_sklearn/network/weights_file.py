@@ -17,7 +17,7 @@ from sitenet_sklearn._files import write_whole_file
 from .pooling import POOLINGS
 from .sitenet import SiteNet
 
-FORMAT = 2
+FORMAT = 3
 """Number of the file format; files of all earlier ones can be read."""
 
 MAX_BLOCKS = 100
@@ -160,4 +160,15 @@ def _upgraded(header):
         names = [step["name"] for step in header["steps"]]
         steps = [list(step) for step in zip(names, nodes, strict=True)]
         header["model"] = nodes[0] if names[0] is None else {"class": "Pipeline", "steps": steps}
+    if number < 3:  # "all" were those of elements
+        _rename_site_features(header["model"])
     return header
+
+
+def _rename_site_features(node):
+    parameters = node.get("parameters", {})
+    if parameters.get("site_features") == "all":
+        parameters["site_features"] = "elements"
+    inner = [step for _, step in node.get("steps", ())] + node.get("members", []) + [node.get("estimator")]
+    for other in filter(None, inner):
+        _rename_site_features(other)

@@ -25,7 +25,8 @@ from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
 MATBENCH, GAP = "matbench_mp_gap_train", "band_gap_eV"
 FEATURES = {
     "all": {"site_features": "all", "interaction_features": "gaussians"},
-    "sites": {"site_features": "all"},
+    "elements": {"site_features": "elements", "interaction_features": "gaussians"},
+    "sites": {"site_features": "elements"},
     "paper": {},
 }
 TASKS = {

@@ -148,6 +148,23 @@ def test_what_cannot_be_saved_is_refused_before_a_file_is_made(model, error, mes
     assert not list(tmp_path.iterdir())
 
 
+def test_all_site_features_of_an_earlier_format_are_those_of_elements(structures, band_gaps, tmp_path):
+    steps = [("featurizer", SupercellFeaturizer(20, site_features="elements")), ("sitenet", SiteNetRegressor(**SMALL))]
+    model = SiteNetEnsemble(Pipeline(steps), n_members=2).fit(structures, band_gaps)
+    save_model(model, tmp_path / "model.safetensors")
+
+    def as_before(header):
+        header["format"] = 2
+        root = header["model"]
+        for node in (root["estimator"], *root["members"]):
+            node["steps"][0][1]["parameters"]["site_features"] = "all"
+
+    rewrite(tmp_path / "model.safetensors", header=as_before)
+    again = load_model(tmp_path / "model.safetensors")
+    assert again.estimator["featurizer"].site_features == "elements"
+    np.testing.assert_array_equal(again.predict(structures), model.predict(structures))
+
+
 def test_missing_and_foreign_files_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_model(tmp_path / "none")
@@ -191,7 +208,7 @@ def set_node(**values):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (lambda h: h.update(format=3), "format 3 is not known to this library, which reads 1 to 2"),
+        (lambda h: h.update(format=4), "format 4 is not known to this library, which reads 1 to 3"),
         (lambda h: h["model"]["steps"][0][1].update({"class": "subprocess.Popen"}), "unknown class 'subprocess.Popen'"),
         (set_parameter("mood", 1), "SiteNetRegressor has no parameter mood"),
         (set_parameter("lr", -1.0), "'lr' parameter of SiteNetRegressor must be"),
@@ -212,8 +229,9 @@ def set_node(**values):
         (set_network(n_targets=0), "its network has n_targets=0"),
         (set_network(n_blocks=float("inf")), "cannot be loaded"),
         (set_network(pre_pool_layers=[[[1]]]), "cannot be loaded"),
-        (set_node(site_features=["os.system"] * 9), "unknown elemental property 'os.system'"),
+        (set_node(site_features=["os.system"] * 9), "unknown site feature 'os.system'"),
         (set_node(site_features=["Number"]), "1 site features are named, the network has other ones"),
+        (set_node(site_features=["paper"]), "site features are named twice, or by group"),
         (set_node(history=[{"epoch": "rm"}]), "the history holds what is no number"),
     ],
 )

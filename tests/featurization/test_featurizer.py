@@ -212,8 +212,10 @@ def test_site_features_by_choice(crystals):
     np.testing.assert_allclose(X[0].site_features, [[2, 1, 1], [94, -1, 7]])
 
 
-def test_all_site_features_and_gaussians_have_names_of_their_own(crystals, tmp_path):
-    short = SupercellFeaturizer(20, site_features="all", interaction_features="gaussians", cache=tmp_path / "cache")
+def test_groups_of_features_have_names_of_their_own(crystals, tmp_path):
+    short = SupercellFeaturizer(
+        20, site_features="elements", interaction_features="gaussians", cache=tmp_path / "cache"
+    )
     names = (*elemental_property_names(), "OxidationState"), (*INTERACTION_FEATURES, *GAUSSIAN_CENTRES)
     X = short.transform([crystals["NaCl"]])
     assert (X.site_feature_names, X.interaction_feature_names) == names
@@ -223,7 +225,7 @@ def test_all_site_features_and_gaussians_have_names_of_their_own(crystals, tmp_p
 
 
 def test_unknown_features_are_named(crystals):
-    with pytest.raises(ValueError, match=r"unknown elemental property 'Mendeleev'; did you mean MendeleevNumber"):
+    with pytest.raises(ValueError, match=r"unknown site feature 'Mendeleev'; did you mean MendeleevNumber"):
         SupercellFeaturizer(site_features=["Mendeleev"]).fit([crystals["NaCl"]])
     with pytest.raises(ValueError, match=r"interaction_features must be some of .*, got .'angle'"):
         SupercellFeaturizer(interaction_features=["angle"]).fit([crystals["NaCl"]])

@@ -114,7 +114,7 @@ def test_other_parameters_share_no_chunks(structures, tmp_path, featurizer):
 
 
 def test_wrong_parameters_are_refused_before_anything_is_written(structures, tmp_path):
-    with pytest.raises(ValueError, match="'site_features' parameter"):
+    with pytest.raises(ValueError, match="unknown site feature 'some'"):
         featurize_to_store(SupercellFeaturizer(20, site_features="some"), structures, tmp_path / "store")
     assert not (tmp_path / "store.partial").exists()
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitenet_sklearn.geometry.compression import compress, distance_shells, refine, uncompressed
+from sitenet_sklearn.geometry.compression import compress, distance_shells, merge_alike, refine, uncompressed
 from sitenet_sklearn.geometry.primitive import find_primitive
 from sitenet_sklearn.geometry.supercell import canonical_supercell
 
@@ -80,6 +80,28 @@ def test_merged_distances_differ_by_at_most_the_tolerance(rng, tol):
     for shell in range(shells.max() + 1):
         members = distances[shells == shell]
         assert np.ptp(members) <= tol
+
+
+@given(st.integers(0, 10**6))
+def test_sites_are_alike_whatever_their_order(seed):
+    rng = np.random.default_rng(seed)
+    features = rng.integers(0, 3, size=(12, 4)) + rng.choice([0.0, 0.004, 0.008, 0.012], size=(12, 4))
+    kinds, order = rng.integers(0, 2, size=12), rng.permutation(12)
+    alike, means = merge_alike(kinds, features, 0.01)
+    other, other_means = merge_alike(kinds[order], features[order], 0.01)
+    np.testing.assert_array_equal(alike[order], other)
+    np.testing.assert_allclose(means[order], other_means)
+    for kind in np.unique(alike):
+        members = alike == kind
+        assert len(set(kinds[members])) == 1
+        assert np.ptp(features[members], axis=0).max() <= 0.01
+        np.testing.assert_allclose(means[members], np.tile(features[members].mean(axis=0), (members.sum(), 1)))
+
+
+def test_noise_smaller_than_the_tolerance_splits_nothing(rng):
+    features = np.repeat(rng.random((3, 5)), 4, axis=0)
+    noise = rng.uniform(-4e-4, 4e-4, features.shape)
+    assert len(np.unique(merge_alike(np.zeros(12, int), features + noise, 1e-3)[0])) == 3
 
 
 def test_uncompressed_pairs_are_row_major():

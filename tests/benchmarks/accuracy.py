@@ -19,6 +19,7 @@ import numpy as np
 from crystals import DATA, read_records
 from matplotlib.figure import Figure
 from peers import PEERS
+from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
 
@@ -76,11 +77,16 @@ def load_task(name):
     return [([r["structure"] for r in part], np.array([r[target] for r in part])) for part in parts]
 
 
+def make_featurizer(options):
+    """Featurizer that the options ask for."""
+    return SupercellFeaturizer(options.max_atoms, **FEATURES[options.features])
+
+
 def featurized(name, options):
     """Crystals of a task, kept in the folder, and their targets."""
     path = options.folder / f"{name}_{options.max_atoms}_{options.features}.joblib"
     if not path.is_file():
-        featurizer = SupercellFeaturizer(options.max_atoms, **FEATURES[options.features])
+        featurizer = make_featurizer(options)
         joblib.dump([(featurizer.transform(structures), y) for structures, y in load_task(name)], path)
     return joblib.load(path)
 
@@ -92,7 +98,8 @@ def predict_sitenet(name, seed, options):
     parameters = json.loads(options.parameters) | {"clamp": TASKS[name][1] == GAP, "random_state": seed}
     model = SiteNetRegressor(**parameters, checkpoint_dir=options.folder, verbose=1).fit(X[small], y[small])
     (options.folder / "models").mkdir(exist_ok=True)
-    save_model(model, options.folder / "models" / f"{name}__{options.label}__{seed}.safetensors")
+    pipeline = Pipeline([("featurizer", make_featurizer(options)), ("sitenet", model)])
+    save_model(pipeline, options.folder / "models" / f"{name}__{options.label}__{seed}.safetensors")
     return model.predict(X_test), y_test, len(model.history_), sum(model.history_[:, "dur"])
 
 

@@ -92,7 +92,7 @@ def site_feature_names(chosen="all"):
     return tuple(dict.fromkeys(names))
 
 
-def describe_sites(names, atomic_numbers, oxidation_states, cell=None, symprec=0.01):
+def describe_sites(names, atomic_numbers, oxidation_states, *, cell=None, symprec=0.01, own=None):
     """Compute the features of sites, and tell which sites are alike.
 
     Parameters
@@ -107,10 +107,12 @@ def describe_sites(names, atomic_numbers, oxidation_states, cell=None, symprec=0
         The primitive cell, for features that depend on positions.
     symprec : float, default=0.01
         Tolerance in angstrom of features of symmetry.
+    own : ndarray of shape (n, k), default=None
+        Columns that were computed elsewhere, to come after those of the names.
 
     Returns
     -------
-    features : ndarray of shape (n, len(names))
+    features : ndarray of shape (n, len(names) + k)
         Of sites that are alike they are equal.
     kinds : ndarray of int, shape (n,)
         Equal for sites that are alike in element, oxidation state and features.
@@ -127,10 +129,14 @@ def describe_sites(names, atomic_numbers, oxidation_states, cell=None, symprec=0
         local.append(_environment(cell, atomic_numbers))
     if not set(names).isdisjoint(SYMMETRY):
         local.append(_symmetry(cell, kinds, atomic_numbers, symprec))
+    if own is not None:
+        local.append(own)
     if local:
         kinds, merged = merge_alike(kinds, np.concatenate(local, axis=1), ALIKE)
         local = [merged]
-    return np.concatenate(fixed + local, axis=1)[:, order], kinds
+    columns = np.concatenate(fixed + local, axis=1)
+    n_own = 0 if own is None else own.shape[1]
+    return columns[:, np.append(order, np.arange(columns.shape[1] - n_own, columns.shape[1]))], kinds
 
 
 @lru_cache
@@ -140,7 +146,7 @@ def _arrangement(names):
     local = [group for group in (groups["environment"], groups["symmetry"]) if not set(group).isdisjoint(names)]
     elemental = tuple(name for name in names if name in elemental_property_names())
     computed = [*elemental, OXIDATION_STATE, *chain.from_iterable(local)]
-    return elemental, np.array([computed.index(name) for name in names])
+    return elemental, np.array([computed.index(name) for name in names], dtype=int)
 
 
 def _environment(cell, atomic_numbers):

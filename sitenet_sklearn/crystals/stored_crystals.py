@@ -9,7 +9,6 @@ from sitenet_sklearn.exceptions import StoreError
 from .crystal import SITE_FIELDS, Crystal
 from .elements import MAX_ATOMIC_NUMBER
 from .interaction_features import interaction_feature_names
-from .site_features import site_feature_names
 
 _SIZES = ("site_sizes", "pair_sizes")
 _REAL = ("site_features", "pair_distance")
@@ -48,11 +47,12 @@ def check_layout(path, arrays, metadata):
 
 
 def _check_metadata(path, metadata, width):
-    known = {_NAMES[0]: set(site_feature_names()), _NAMES[1]: set(interaction_feature_names())}
-    for name, words in known.items():
+    for name in _NAMES:
         found = metadata.get(name)
-        if not isinstance(found, list) or not all(isinstance(word, str) and word in words for word in found):
-            raise StoreError(f"{path}: {name} names no known features")
+        if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
+            raise StoreError(f"{path}: {name} names no features")
+    if not set(metadata[_NAMES[1]]) <= set(interaction_feature_names()):
+        raise StoreError(f"{path}: {_NAMES[1]} names no known features")
     if len(metadata[_NAMES[0]]) != width or not metadata[_NAMES[1]]:
         raise StoreError(f"{path}: there are not as many features as names")
     max_atoms = metadata.get("max_atoms")

@@ -14,7 +14,6 @@ from sitenet_sklearn._files import plain
 from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn._validation import validate_parameters
 from sitenet_sklearn._versions import versions
-from sitenet_sklearn.crystals.site_features import site_feature_names
 from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
 from sitenet_sklearn.network.weights_file import build_network, check_depth, read_model, write_model
 
@@ -231,8 +230,8 @@ def _adopt_network(estimator, node, tensors):
     prefix, site_features = node["prefix"], tuple(node["site_features"])
     own = {name: tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
     network = build_network(node["network"], {name.removeprefix(prefix): tensor for name, tensor in own.items()})
-    if site_feature_names(site_features) != site_features:
-        raise ValueError("site features are named twice, or by group")
+    if not all(isinstance(name, str) for name in site_features) or len(set(site_features)) < len(site_features):
+        raise ValueError("the names of site features are no different texts")
     if len(site_features) != network.config["n_site_features"]:
         raise ValueError(f"{len(site_features)} site features are named, the network has other ones")
     if isinstance(estimator, SiteNetClassifier):

@@ -15,11 +15,12 @@ from sitenet_sklearn._validation import Interval, StrOptions, _fit_context, chec
 from sitenet_sklearn.crystals.crystal import empty_crystal
 from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES, interaction_feature_names
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
-from sitenet_sklearn.crystals.site_features import GROUPS, SITE_FEATURES, site_feature_names
+from sitenet_sklearn.crystals.site_features import GROUPS, SITE_FEATURES
 from sitenet_sklearn.crystals.structures import formula_of, is_usable, list_crystals
 from sitenet_sklearn.exceptions import Failure, FeaturizationError
 from sitenet_sklearn.geometry.sublattice import SHAPES
 
+from .own_features import invariant_features, split_features
 from .records import ChosenSupercell, choose_supercell, featurize_chunk
 
 MAX_ATOMS = 10_000
@@ -53,7 +54,8 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         What describes a site, by default the paper's nine features. Names of features or of groups: "paper";
         "elements", all elemental properties of matminer (a missing value is the mean over the elements that have one)
         and the oxidation state; "environment", how neighbours within 5.5 angstrom are spread over distances and
-        directions; "symmetry", of the crystal and of the site in it; "all", which predicts best.
+        directions; "symmetry", of the crystal and of the site in it; "all", which predicts best. A list may also hold
+        featurizers of matminer, and pairs (function, names) of a function (Structure) -> array (n_sites, k) or (k,).
     oxidation_states : {"given", "guess"}, default="given"
         "given" takes them from the structure, 0 where it has none; "guess" lets pymatgen choose the likeliest
         charge-neutral ones for crystals that have none, the same for all sites of an element, 0 where it finds none.
@@ -61,16 +63,14 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         What the network is told of a pair of sites, by default the paper's two features; names out of
         `interaction_feature_names()`. "gaussians" adds a basis of the distance to the paper's, which predicts better.
     symprec : float, default=0.01
-        Tolerance in angstrom of the search for a smaller primitive cell, and of the "symmetry" of sites. The paper's
-        0.5 merges distinct sites of distorted crystals.
+        Tolerance in angstrom of primitive cell and symmetry. The paper's 0.5 merges distinct sites.
     tol : float, default=0.0001
         Largest difference in angstrom of distances that are merged.
     on_error : {"raise", "mask"}, default="raise"
         What to do with crystals that cannot be featurized: "raise" one error that lists them all, or "mask"
         them: keep an empty row each, see `RaggedCrystals.valid`, with a warning that lists them.
     cache : path-like, default=None
-        File that remembers the records of crystals between calls and processes; None for none. Only what is
-        missing is computed, see `CrystalCache`.
+        File that remembers the records of crystals between calls and processes, see `CrystalCache`; None for none.
     n_jobs : int, default=None
         Number of parallel jobs of joblib; None means 1 unless a joblib context says otherwise.
     verbose : int, default=0
@@ -275,17 +275,21 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     def record_parameters(self):
         """Return the parameters that the record of a crystal depends on, as a dict."""
         names = ("max_atoms", "shape", "compress", "oxidation_states", "symprec", "tol")
-        return {name: getattr(self, name) for name in names} | {"site_features": self.site_feature_names_out_}
+        parameters = {name: getattr(self, name) for name in names}
+        parameters["site_features"], own = split_features(self.site_features)
+        return parameters | ({"own_features": [features.names for features in own]} if own else {})
 
     def _check_features(self):
-        site_feature_names(self.site_features)
+        if split_features(self.site_features)[1] and self.cache is not None:
+            raise ValueError("a cache keeps no site features of your own, which may change unnoticed: set cache=None")
         interaction_feature_names(self.interaction_features)
 
     def _run(self, items, parameters):
         """Featurize chunks of crystals in parallel; where one fails, its record is the reason as text."""
+        own = invariant_features(self.site_features, items)
         chunks = [items[chunk] for chunk in gen_batches(len(items), _CHUNK)]
         jobs = Parallel(n_jobs=self.n_jobs, return_as="generator")(
-            delayed(featurize_chunk)(chunk, parameters, self.cache) for chunk in chunks
+            delayed(featurize_chunk)(chunk, parameters, self.cache, own) for chunk in chunks
         )
         records = []
         with tqdm(total=len(items), desc="featurize", unit="crystal", disable=not self.verbose) as bar:
@@ -297,7 +301,8 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     @property
     def site_feature_names_out_(self):
         """Names of the site features."""
-        return site_feature_names(self.site_features)
+        known, own = split_features(self.site_features)
+        return sum((features.names for features in own), known)
 
     @property
     def interaction_feature_names_out_(self):

@@ -14,6 +14,8 @@ from sitenet_sklearn.exceptions import CrystalError
 from sitenet_sklearn.geometry.primitive import find_primitive
 from sitenet_sklearn.geometry.supercell import canonical_supercell
 
+from .own_features import own_columns
+
 MIN_DISTANCE = 0.1
 """Sites of one crystal closer than this, in angstrom, are refused as overlapping."""
 
@@ -39,7 +41,7 @@ class ChosenSupercell(NamedTuple):
     score: float
 
 
-def featurize(item, parameters):
+def featurize(item, parameters, own=()):
     """Featurize one crystal: primitive cell, supercell, distances, compression.
 
     Parameters
@@ -49,6 +51,8 @@ def featurize(item, parameters):
     parameters : dict
         `max_atoms`, `shape`, `compress`, `site_features`, `oxidation_states`, `symprec` and `tol` of the
         `SupercellFeaturizer`.
+    own : sequence of OwnFeatures, default=()
+        Site features that a user brings.
 
     Returns
     -------
@@ -63,12 +67,13 @@ def featurize(item, parameters):
     _refuse_overlap(supercell.distances)
     atomic_numbers, oxidation_states = (values[cell.origin] for values in sites[1:])
     names, symprec = tuple(parameters["site_features"]), parameters["symprec"]
-    features, kinds = describe_sites(names, atomic_numbers, oxidation_states, cell, symprec)
+    columns = own_columns(own, _primitive_structure(sites, cell)) if own else None
+    features, kinds = describe_sites(names, atomic_numbers, oxidation_states, cell=cell, symprec=symprec, own=columns)
     compression = {"compressed": parameters["compress"], "tol": parameters["tol"]}
     return make_crystal(atomic_numbers, features, kinds, supercell.distances, **compression)
 
 
-def featurize_chunk(items, parameters, cache):
+def featurize_chunk(items, parameters, cache, own=()):
     """Featurize some crystals; where one fails, its record is the reason as text.
 
     Parameters
@@ -79,26 +84,28 @@ def featurize_chunk(items, parameters, cache):
         As in `featurize`.
     cache : path-like or None
         File of a `CrystalCache`.
+    own : sequence of OwnFeatures, default=()
+        Site features that a user brings.
 
     Returns
     -------
     list of (Crystal or str)
     """
     if cache is None:
-        return [_featurize_or_say_why(item, parameters) for item in items]
+        return [_featurize_or_say_why(item, parameters, own) for item in items]
     cache = CrystalCache(cache, parameters)
     records = cache.get(items)
     missing = [k for k, record in enumerate(records) if record is None]
     for k in missing:
-        records[k] = _featurize_or_say_why(items[k], parameters)
+        records[k] = _featurize_or_say_why(items[k], parameters, own)
     new = [k for k in missing if not isinstance(records[k], str)]
     cache.put([items[k] for k in new], [records[k] for k in new])
     return records
 
 
-def _featurize_or_say_why(item, parameters):
+def _featurize_or_say_why(item, parameters, own):
     try:
-        return featurize(item, parameters)
+        return featurize(item, parameters, own)
     except CrystalError as error:
         return str(error)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # one odd crystal must not lose the others
@@ -108,10 +115,14 @@ def _featurize_or_say_why(item, parameters):
 def choose_supercell(item, parameters):
     """Build the supercell of one crystal as a Structure; parameters and errors as in `featurize`."""
     sites, cell, supercell = find_geometry(as_structure(item), parameters)
-    species = [sites.species[k] for k in cell.origin]
-    structure = Structure(cell.lattice, species, cell.positions, coords_are_cartesian=True)
+    structure = _primitive_structure(sites, cell)
     structure.make_supercell(supercell.matrix)
     return ChosenSupercell(structure, supercell.matrix, supercell.images, float(supercell.score))
+
+
+def _primitive_structure(sites, cell):
+    species = [sites.species[k] for k in cell.origin]
+    return Structure(cell.lattice, species, cell.positions, coords_are_cartesian=True)
 
 
 class Sites(NamedTuple):

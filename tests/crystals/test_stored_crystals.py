@@ -43,7 +43,7 @@ def describe(**changes):
         (describe(max_atoms="many"), "the metadata is not that of crystals"),
         (describe(more=1), "the metadata is not that of crystals"),
         (describe(site_feature_names=["Number"]), "there are not as many features as names"),
-        (describe(site_feature_names="Number"), "site_feature_names names no known features"),
+        (describe(site_feature_names="Number"), "site_feature_names names no features"),
         (describe(interaction_feature_names=["os.system"]), "interaction_feature_names names no known features"),
         (describe(interaction_feature_names=[]), "there are not as many features as names"),
         (put("atomic_numbers", 119), "numbers that no crystal has, among crystals 0 to 39"),

@@ -229,9 +229,9 @@ def set_node(**values):
         (set_network(n_targets=0), "its network has n_targets=0"),
         (set_network(n_blocks=float("inf")), "cannot be loaded"),
         (set_network(pre_pool_layers=[[[1]]]), "cannot be loaded"),
-        (set_node(site_features=["os.system"] * 9), "unknown site feature 'os.system'"),
+        (set_node(site_features=["os.system"] * 9), "the names of site features are no different texts"),
+        (set_node(site_features=[7, *"abcdefgh"]), "the names of site features are no different texts"),
         (set_node(site_features=["Number"]), "1 site features are named, the network has other ones"),
-        (set_node(site_features=["paper"]), "site features are named twice, or by group"),
         (set_node(history=[{"epoch": "rm"}]), "the history holds what is no number"),
     ],
 )

@@ -1,7 +1,5 @@
 """Whether arrays that were read from a folder are crystals: anybody may have written them."""
 
-from numbers import Integral
-
 import numpy as np
 
 from sitenet_sklearn.exceptions import StoreError
@@ -12,6 +10,10 @@ from .interaction_features import interaction_feature_names
 
 _SIZES = ("site_sizes", "pair_sizes")
 _REAL = ("site_features", "pair_distance")
+_TYPES = {True: ("f4", "f8"), False: ("i1", "i2", "i4", "i8", "u1", "u2", "u4")}
+"""Types of numbers that are real, and of those that are not: what the network computes with as they are meant."""
+
+_LARGEST_REAL, _LARGEST_COUNT = np.finfo(np.float32).max, np.iinfo(np.int32).max
 _NAMES = ("site_feature_names", "interaction_feature_names")
 _BLOCK = 2**20
 
@@ -32,7 +34,7 @@ def check_layout(path, arrays, metadata):
     if set(arrays) != fields:
         raise StoreError(f"{path} does not hold the fields of crystals, got {sorted(arrays)}")
     for name, array in arrays.items():
-        if array.ndim != 1 + (name == "site_features") or array.dtype.kind not in ("f" if name in _REAL else "iu"):
+        if not _has_layout(name, array):
             raise StoreError(f"{path}: {name} has shape {array.shape} and type {array.dtype}, which crystals have not")
         if not array.dtype.isnative:
             raise StoreError(f"{path} was written on a machine with another order of bytes: featurize again")
@@ -46,6 +48,10 @@ def check_layout(path, arrays, metadata):
     _check_metadata(path, metadata, arrays["site_features"].shape[1])
 
 
+def _has_layout(name, array):
+    return array.ndim == 1 + (name == "site_features") and array.dtype.str[1:] in _TYPES[name in _REAL]
+
+
 def _check_metadata(path, metadata, width):
     for name in _NAMES:
         found = metadata.get(name)
@@ -55,9 +61,11 @@ def _check_metadata(path, metadata, width):
         raise StoreError(f"{path}: {_NAMES[1]} names no known features")
     if len(metadata[_NAMES[0]]) != width or not metadata[_NAMES[1]]:
         raise StoreError(f"{path}: there are not as many features as names")
-    max_atoms = metadata.get("max_atoms")
-    if set(metadata) != {*_NAMES, "max_atoms"} or not (max_atoms is None or isinstance(max_atoms, Integral)):
+    if set(metadata) != {*_NAMES, "max_atoms"}:
         raise StoreError(f"{path}: the metadata is not that of crystals")
+    max_atoms = metadata["max_atoms"]
+    if max_atoms is not None and not (type(max_atoms) is int and max_atoms >= 1):
+        raise StoreError(f"{path}: max_atoms is {max_atoms!r:.40}, a positive integer or null is expected")
 
 
 def check_values(path, arrays):
@@ -94,10 +102,10 @@ def is_sound(crystal, site_sizes, pair_sizes):
     steps = np.diff(crystal.pair_site, prepend=0)
     return bool(
         ((crystal.atomic_numbers >= 1) & (crystal.atomic_numbers <= MAX_ATOMIC_NUMBER)).all()
-        and np.isfinite(crystal.site_features).all()
-        and (crystal.multiplicity >= 1).all()
-        and (crystal.pair_count >= 1).all()
-        and (np.isfinite(crystal.pair_distance) & (crystal.pair_distance >= 0)).all()
+        and (np.abs(crystal.site_features) <= _LARGEST_REAL).all()
+        and ((crystal.multiplicity >= 1) & (crystal.multiplicity <= _LARGEST_COUNT)).all()
+        and ((crystal.pair_count >= 1) & (crystal.pair_count <= _LARGEST_COUNT)).all()
+        and ((crystal.pair_distance >= 0) & (crystal.pair_distance <= _LARGEST_REAL)).all()
         and ((crystal.pair_neighbor >= 0) & (crystal.pair_neighbor < sizes)).all()
         and (crystal.pair_site[first] == 0).all()
         and (crystal.pair_site[last] == sizes[last] - 1).all()

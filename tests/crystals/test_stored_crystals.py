@@ -40,7 +40,21 @@ def describe(**changes):
         (replace("site_sizes", lambda a: a[:-1]), "the sizes of crystals contradict each other"),
         (put("site_sizes", -1), "the sizes of crystals contradict each other"),
         (put("site_sizes", 2**62), "has .* entries, its crystals have"),
-        (describe(max_atoms="many"), "the metadata is not that of crystals"),
+        (replace("pair_distance", lambda a: a.astype(np.float16)), "pair_distance has shape .* and type float16"),
+        pytest.param(
+            replace("site_features", lambda a: a.astype(np.longdouble)),
+            "site_features has shape .* and type",
+            marks=pytest.mark.skipif(np.longdouble().nbytes == 8, reason="long double is double here"),
+        ),
+        (replace("multiplicity", lambda a: a.astype(np.uint64)), "multiplicity has shape .* and type uint64"),
+        (replace("multiplicity", lambda a: a.astype(np.int64) + 2**31), "numbers that no crystal has"),
+        (replace("pair_count", lambda a: a.astype(np.uint32) + 2**31), "numbers that no crystal has"),
+        (replace("pair_distance", lambda a: a.astype(float) + 1e300), "numbers that no crystal has"),
+        (replace("site_features", lambda a: a.astype(float) - 1e300), "numbers that no crystal has"),
+        (describe(max_atoms="many"), "max_atoms is 'many', a positive integer or null is expected"),
+        (describe(max_atoms=-5), "max_atoms is -5, a positive integer"),
+        (describe(max_atoms=0), "max_atoms is 0, a positive integer"),
+        (describe(max_atoms=True), "max_atoms is True, a positive integer"),
         (describe(more=1), "the metadata is not that of crystals"),
         (describe(site_feature_names=["Number"]), "there are not as many features as names"),
         (describe(site_feature_names="Number"), "site_feature_names names no features"),
@@ -66,6 +80,13 @@ def test_what_cannot_be_crystals_is_refused_whoever_wrote_it(parts, tmp_path, ed
     write_store(tmp_path / "bad", arrays, metadata)
     with pytest.raises(StoreError, match=message):
         RaggedCrystals.open(tmp_path / "bad")
+
+
+def test_numbers_of_other_sizes_are_accepted_where_they_mean_the_same(parts, tmp_path):
+    arrays, metadata = parts
+    wider = {name: a.astype(float if a.dtype.kind == "f" else np.int64) for name, a in arrays.items()}
+    write_store(tmp_path / "wide", wider, metadata)
+    np.testing.assert_array_equal(RaggedCrystals.open(tmp_path / "wide").field("pair_count"), arrays["pair_count"])
 
 
 @pytest.mark.parametrize("block", [1, 50, 10**6])

@@ -14,7 +14,7 @@ from sitenet_sklearn.exceptions import CrystalError
 
 from .crystal import Crystal
 from .store import SCHEMA
-from .stored_crystals import is_sound
+from .stored_crystals import is_record
 from .structures import as_structure
 
 WAIT = 60.0
@@ -65,7 +65,8 @@ class CrystalCache:
         """
         keys = [self.key(item) for item in items]
         rows = [self._run("SELECT record FROM crystals WHERE key = ?", (key,)) for key in keys]
-        return [_decode(row[0][0], key) if row else None for row, key in zip(rows, keys, strict=True)]
+        n = len(self.parameters["site_features"])
+        return [_decode(row[0][0], key, n) if row else None for row, key in zip(rows, keys, strict=True)]
 
     def put(self, items, records):
         """Remember the records of crystals, all of them or none."""
@@ -143,8 +144,8 @@ def _encode(crystal, key):
     return hashlib.sha256(key + content).digest() + content
 
 
-def _decode(record, key):
-    """Read what `_encode` wrote under that key; None for anything else, whoever wrote it."""
+def _decode(record, key, n_site_features):
+    """Read what `_encode` wrote under that key, of so many site features; None for anything else, whoever wrote it."""
     if not isinstance(record, bytes):
         return None
     expected, content = record[:_DIGEST], record[_DIGEST:]
@@ -153,6 +154,6 @@ def _decode(record, key):
     buffer = io.BytesIO(content)
     try:
         crystal = Crystal(*(np.lib.format.read_array(buffer, allow_pickle=False) for _ in Crystal._fields))
-        return crystal if is_sound(crystal, *([len(crystal.multiplicity)], [len(crystal.pair_count)])) else None
     except Exception:  # whatever NumPy raises for other content  # noqa: BLE001
         return None
+    return crystal if is_record(crystal, n_site_features) else None

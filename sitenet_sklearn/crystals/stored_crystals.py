@@ -91,6 +91,19 @@ def check_values(path, arrays):
         start, sites, pairs = stop, site_part.stop, pair_part.stop
 
 
+def is_record(crystal, n_site_features):
+    """Whether arrays, whoever wrote them, are the record of one crystal with so many site features."""
+    arrays = crystal._asdict()
+    if not all(_has_layout(name, array) and array.dtype.isnative for name, array in arrays.items()):
+        return False
+    n_sites, n_pairs = len(crystal.multiplicity), len(crystal.pair_count)
+    if n_sites == 0 or any(
+        len(array) != (n_sites if name in SITE_FIELDS else n_pairs) for name, array in arrays.items()
+    ):
+        return False
+    return crystal.site_features.shape[1] == n_site_features and is_sound(crystal, [n_sites], [n_pairs])
+
+
 def is_sound(crystal, site_sizes, pair_sizes):
     """Whether some crystals one after the other, of so many sites and pairs each, can be used."""
     site_sizes, pair_sizes = np.asarray(site_sizes), np.asarray(pair_sizes)

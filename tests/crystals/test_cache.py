@@ -98,15 +98,30 @@ def test_records_of_others_are_computed_again(crystals, tmp_path, record):
     np.testing.assert_array_equal(again.field("pair_distance"), expected.field("pair_distance"))
 
 
-def test_records_with_impossible_numbers_are_computed_again(crystals, tmp_path):
+DAMAGES = {
+    "other numbers": lambda record: {"pair_neighbor": record.pair_neighbor + 7},
+    "fewer site features": lambda record: {"site_features": record.site_features[:, :3]},
+    "no table of site features": lambda record: {"site_features": record.site_features[:, 0]},
+    "fewer sites": lambda record: {"atomic_numbers": record.atomic_numbers[:1]},
+    "fewer pairs": lambda record: {"pair_distance": record.pair_distance[:-1]},
+    "nothing": lambda record: {name: array[:0] for name, array in record._asdict().items()},
+    "a column": lambda record: {"pair_count": record.pair_count[:, None]},
+    "half precision": lambda record: {"pair_distance": record.pair_distance.astype(np.float16)},
+    "no integers": lambda record: {"multiplicity": record.multiplicity.astype(float)},
+    "text": lambda record: {"pair_count": record.pair_count.astype(str)},
+    "another order of bytes": lambda record: {"pair_count": record.pair_count.astype(">i4")},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_records_that_cannot_be_of_the_crystal_are_computed_again(crystals, tmp_path, damage):
     featurizer = SupercellFeaturizer(20, cache=tmp_path / "cache")
     expected = featurizer.transform([crystals["NaCl"]])
-    bad = expected[0]._replace(pair_neighbor=expected[0].pair_neighbor + 7)
+    bad = expected[0]._replace(**DAMAGES[damage](expected[0]))
     with closing(sqlite3.connect(tmp_path / "cache")) as connection, connection:
         ((key,),) = connection.execute("SELECT key FROM crystals").fetchall()
         connection.execute("UPDATE crystals SET record = ?", (_encode(bad, key),))
-    again = featurizer.transform([crystals["NaCl"]])
-    np.testing.assert_array_equal(again.field("pair_neighbor"), expected.field("pair_neighbor"))
+    assert identical(featurizer.transform([crystals["NaCl"], crystals["Po"]])[:1], expected)
 
 
 @pytest.mark.filterwarnings("ignore:masked")

@@ -19,10 +19,9 @@ from sitenet_sklearn._validation import (
 )
 from sitenet_sklearn._versions import versions
 from sitenet_sklearn.network.batch import CrystalDataset
-from sitenet_sklearn.network.sitenet import SiteNet
 from sitenet_sklearn.training.checkpoint import TrainingCheckpoint, fingerprint_of_training
 from sitenet_sklearn.training.data_parallel import common_random
-from sitenet_sklearn.training.fine_tuning import continue_from, freeze, read_pretrained
+from sitenet_sklearn.training.fine_tuning import begin_anew, continue_from, freeze, read_pretrained
 from sitenet_sklearn.training.randomness import own_generator, seeded
 from sitenet_sklearn.training.trainer import make_trainer, resolve_device
 
@@ -267,7 +266,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
                     raise ValueError(f"the fitted network has {name}={fitted[name]!r} and cannot go on with {value!r}")
             return deepcopy(self.net_.module_)  # the fitted one stays as it is until training has ended
         if self.pretrained is None:
-            network = SiteNet(**config)
+            network = begin_anew(config, new_head=self.new_head, frozen=self.frozen)
         else:
             head = {name: config[name] for name in HEAD_OPTIONS}
             network = continue_from(self.pretrained, names, new_head=self.new_head, **head)

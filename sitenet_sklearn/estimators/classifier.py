@@ -94,10 +94,12 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         standardisation of inputs; the parameters of the architecture are ignored.
     new_head : bool, default=False
         Whether the output of the `pretrained` network begins anew, with the target standardised by the new crystals, as
-        another property needs. False keeps both: the same property, of other crystals or from another method.
+        another property needs. False keeps both: the same property, of other crystals or from another method. Without
+        `pretrained` it has no effect, and a warning says so.
     frozen : tuple of str, default=()
         Parts of the network that training leaves as they are: "embedding", "site_input", "blocks" or single ones as
-        "blocks.0", "pre_pool", "pool_logit", "post_pool", "output".
+        "blocks.0", "pre_pool", "pool_logit", "post_pool", "output". Where no fitted network is gone on from, they keep
+        random weights, and a warning says so.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, of the split and of the order of crystals. The same number gives the
         same predictions on the same machine; torch's global random state is left as found.

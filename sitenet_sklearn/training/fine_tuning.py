@@ -1,6 +1,7 @@
 """Fine-tuning: a network that another model was fitted with becomes the beginning of a new one."""
 
 import os
+import warnings
 
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -65,6 +66,35 @@ def _read_file(path):
         return build_network(node["network"], weights), tuple(node["site_features"])
     except (ArithmeticError, AttributeError, LookupError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} cannot be loaded: {error!s:.500}") from error
+
+
+def begin_anew(config, *, new_head, frozen):
+    """Build a network of random weights, and warn of parameters that are meant for one that goes on from another.
+
+    Parameters
+    ----------
+    config : dict
+        Arguments of `SiteNet`.
+    new_head : bool
+        As of the estimators.
+    frozen : sequence of str
+        As in `freeze`, with its errors.
+
+    Returns
+    -------
+    SiteNet
+    """
+    network = SiteNet(**config)
+    freeze(network, frozen)
+    if new_head:
+        warnings.warn("new_head=True has no effect without pretrained: all weights begin anew anyway", stacklevel=6)
+    if frozen:
+        warnings.warn(
+            f"frozen={tuple(frozen)} keeps random weights as they are: pass pretrained, or use warm_start and a second "
+            "fit, to begin from a fitted network",
+            stacklevel=6,
+        )
+    return network
 
 
 def continue_from(source, names, *, new_head, n_targets, **options):

@@ -122,7 +122,7 @@ class Sequences(RuleBasedStateMachine):
             assert self.model.site_feature_names_in_ == X.site_feature_names
 
 
-TestSequences = Sequences.TestCase
+TestSequences = pytest.mark.filterwarnings("ignore:frozen=.* keeps random weights")(Sequences.TestCase)
 TestSequences.settings = settings(
     max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
 )

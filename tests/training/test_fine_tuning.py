@@ -96,12 +96,30 @@ def test_frozen_parts_do_not_change_and_all_others_do(featurized, band_gaps, fro
 
 
 def test_what_was_frozen_thaws_in_the_next_fit(featurized, band_gaps):
-    model = SiteNetRegressor(**SMALL, frozen=("blocks",)).fit(featurized, band_gaps)
+    model = SiteNetRegressor(**SMALL, frozen=("blocks",))
+    with pytest.warns(UserWarning, match="keeps random weights"):
+        model.fit(featurized, band_gaps)
     before = state(model)
     model.set_params(frozen=(), warm_start=True).fit(featurized, band_gaps)
     assert any(
         not torch.equal(before[name], value) for name, value in state(model).items() if name.startswith("blocks")
     )
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_parameters_of_fine_tuning_are_not_ignored_without_a_word(featurized, band_gaps, method):
+    begins = [
+        ({"new_head": True}, "new_head=True has no effect without pretrained"),
+        (
+            {"frozen": ["blocks"]},
+            r"frozen=\('blocks',\) keeps random weights as they are: pass pretrained, or use warm_start",
+        ),
+    ]
+    for parameters, message in begins:
+        model = SiteNetRegressor(**SMALL, **parameters, warm_start=True)
+        with pytest.warns(UserWarning, match=message):
+            getattr(model, method)(featurized, band_gaps)
+        getattr(model, method)(featurized, band_gaps)
 
 
 def test_a_frozen_estimator_survives_clones_and_files(featurized, band_gaps, fitted, tmp_path):

@@ -235,7 +235,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         check_crystals(X, self)
         check_widths(self, LAYERS)
         weight = check_sample_weight(sample_weight, len(X))
-        y = self._check_target(y, len(X), known=keep and hasattr(self, "net_"))
+        y = self._check_target(y, len(X), known=keep)
         rows = trainable(X, weight, train_oversized=self.train_oversized)
         return X[rows], y[rows], weight[rows], rows
 
@@ -280,7 +280,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         return network
 
     def _check_target(self, y, n, *, known):
-        """Make targets an array, of numbers; `known` says whether a network was fitted to the target before."""
+        """Make targets an array, of numbers; `known` says whether it goes on from an earlier one, if any."""
         raise NotImplementedError
 
     def _n_targets(self, y):

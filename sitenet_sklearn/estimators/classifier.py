@@ -1,11 +1,13 @@
 """`SiteNetClassifier`: Site-Net as a scikit-learn classifier."""
 
+from typing import Self
+
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
-from sitenet_sklearn._validation import check_not_masked
+from sitenet_sklearn._validation import check_not_masked, unchanged_after_error
 from sitenet_sklearn.training.losses import WeightedCrossEntropy
 
 from .base import BaseSiteNet
@@ -184,6 +186,49 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
             raise ValueError(f"{len(masked)} crystals are masked and have no class, the first at index {masked[0]}")
         return self.classes_[raw.argmax(axis=1)]
 
+    def partial_fit(self, X, y, classes=None, sample_weight=None) -> Self:
+        """Train for one more epoch, at a constant learning rate.
+
+        It is `lr`, and a tenth of it after `fit`, which ends near 0. The first call standardises inputs by its crystals
+        and settles the classes, later ones keep that. Parameters of training may change between calls.
+
+        Parameters
+        ----------
+        X : RaggedCrystals
+            n crystals, as in `fit`.
+        y : array-like of shape (n,)
+            Classes; a call may hold some of them only, or one.
+        classes : array-like of shape (k,), default=None
+            All classes that any call may hold; None takes those of y in the first call. Later calls may leave it out.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the crystals in the loss; None for equal ones.
+
+        Returns
+        -------
+        SiteNetClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If y holds what is none of the classes, or `classes` are others than training began with.
+        """
+        with unchanged_after_error(self):
+            if classes is not None:
+                self.classes_ = self._check_classes(classes)
+            return super().partial_fit(X, y, sample_weight)
+
+    def _check_classes(self, classes):
+        found = np.unique(classes)
+        if np.ndim(classes) != 1 or len(found) < 2:
+            raise ValueError(f"classes must list at least two classes, got {classes!r:.80}")
+        if hasattr(self, "net_") and found.tolist() != self.classes_.tolist():
+            raise ValueError(f"classes={found.tolist()} are not those that training began with: {self._classes()}")
+        return found
+
+    def _classes(self):
+        return f"{self.classes_.tolist()!s:.300}"
+
     def _check_target(self, y, n, *, known):
         if y is None:
             raise ValueError("y is None, but a class for every crystal is required")
@@ -193,14 +238,17 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         if y.shape != (n,):
             raise ValueError(f"y must hold one class for each of {n} crystals, got shape {y.shape}")
         check_classification_targets(y)
-        classes = self.classes_ if known else np.unique(y)
-        if len(classes) < 2:
-            raise ValueError(f"y must hold at least two classes, got only {classes.tolist()}")
-        unknown = np.setdiff1d(y, classes)
-        if len(unknown):
-            raise ValueError(f"y holds the class {str(unknown[0])!r}, but training began with {classes.tolist()}")
-        self.classes_ = classes
-        return np.searchsorted(classes, y).astype(float)
+        if not (known and hasattr(self, "classes_")):
+            self.classes_ = np.unique(y)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y must hold at least two classes, got only {self._classes()}")
+        known_classes = set(self.classes_.tolist())
+        for index, label in enumerate(y.tolist()):
+            if label not in known_classes:
+                raise ValueError(
+                    f"y holds the class {label!r} at index {index}, but training began with {self._classes()}"
+                )
+        return np.searchsorted(self.classes_, y).astype(float)
 
     def architecture(self):
         """Return the arguments of `SiteNet` that are parameters, as a dict; logits are not clamped."""

@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier
-from sklearn.model_selection import cross_validate
+from sklearn.model_selection import cross_validate, learning_curve
 from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import SiteNetClassifier, SupercellFeaturizer
@@ -84,5 +84,49 @@ def test_classes_stay_those_that_training_began_with(featurized, kinds):
     assert list(model.classes_) == ["middle", "narrow", "wide"]
     model.partial_fit(X[-5:], y[-5:])
     assert list(model.classes_) == ["middle", "narrow", "wide"]
-    with pytest.raises(ValueError, match="y holds the class 'odd', but training began with"):
+    with pytest.raises(ValueError, match="y holds the class 'odd' at index 0, but training began with"):
         model.partial_fit(X[-2:], ["odd", "wide"])
+
+
+def test_partial_fit_is_told_all_classes_first(featurized, kinds):
+    classes = ["wide", "narrow", "middle", "metal"]
+    model = SiteNetClassifier(**QUICK).partial_fit(featurized[:1], kinds[:1], classes)
+    assert list(model.classes_) == sorted(classes)
+    model.partial_fit(featurized[:9], kinds[:9]).partial_fit(featurized[9:], kinds[9:], classes=classes)
+    assert model.predict_proba(featurized).shape == (40, 4)
+    assert len(model.history_) == 3
+    assert list(model.fit(featurized, kinds).classes_) == ["middle", "narrow", "wide"]
+
+
+@pytest.mark.parametrize(
+    ("y", "classes", "message"),
+    [
+        (["a", "c"], ["a", "b"], r"y holds the class 'c' at index 1, but training began with \['a', 'b'\]"),
+        (["0", "1"], [0, 1], r"y holds the class '0' at index 0, but training began with \[0, 1\]"),
+        (["a", "a"], ["a"], r"classes must list at least two classes, got \['a'\]"),
+        (["a", "a"], None, "at least two classes, got only"),
+        (["a", "b"], "ab", "classes must list at least two classes, got 'ab'"),
+        (["a", "b"], [["a", "b"]], "classes must list at least two classes, got"),
+    ],
+)
+def test_wrong_classes_of_the_first_call_are_refused(featurized, y, classes, message):
+    model = SiteNetClassifier(**QUICK)
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(featurized[:2], y, classes=classes)
+    assert not hasattr(model, "classes_")
+
+
+def test_other_classes_of_a_later_call_are_refused(featurized, kinds):
+    model = SiteNetClassifier(**QUICK | {"max_epochs": 1}).fit(featurized, kinds)
+    with pytest.raises(
+        ValueError, match=r"classes=\['narrow', 'wide'\] are not those that training began with: \['mid"
+    ):
+        model.partial_fit(featurized[:2], ["wide", "wide"], classes=["wide", "narrow"])
+    assert list(model.classes_) == ["middle", "narrow", "wide"]
+
+
+def test_a_learning_curve_can_go_on_from_its_points(featurized, kinds):
+    sizes, _, scores = learning_curve(
+        SiteNetClassifier(**QUICK), featurized, kinds, train_sizes=[2, 9, 20], cv=2, exploit_incremental_learning=True
+    )
+    assert scores.shape == (len(sizes), 2)

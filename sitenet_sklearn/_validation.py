@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_consistent_length
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils._set_output import _get_output_config
 
 __all__ = [
@@ -27,6 +28,14 @@ __all__ = [
     "validate_parameters",
     "wants_pandas",
 ]
+
+
+class Interval(_Interval):
+    """Numbers between two bounds, as scikit-learn checks them; True and False are none."""
+
+    def is_satisfied_by(self, val):
+        """Whether a value is such a number."""
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
 def check_target(y, n_crystals):
@@ -121,7 +130,7 @@ def check_widths(estimator, names):
     """Raise a ValueError unless parameters that list layers hold positive integers only."""
     for name in names:
         widths = getattr(estimator, name)
-        if not all(isinstance(width, numbers.Integral) and width > 0 for width in widths):
+        if not all(Interval(numbers.Integral, 1, None, closed="left").is_satisfied_by(width) for width in widths):
             raise ValueError(f"{name} must hold the width of every layer, positive integers, got {widths!r}")
 
 

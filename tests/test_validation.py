@@ -1,9 +1,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
-from sitenet_sklearn._validation import check_target, check_widths
-from sitenet_sklearn.estimators.regressor import SiteNetRegressor
+from sitenet_sklearn import (
+    DisorderedRegressor,
+    SiteNetClassifier,
+    SiteNetEnsemble,
+    SiteNetRegressor,
+    SupercellFeaturizer,
+)
+from sitenet_sklearn._validation import check_target, check_widths, validate_parameters
+from sitenet_sklearn.estimators.parameters import SIZES
+
+REAL = ("lr", "weight_decay", "cutoff", "dropout", "validation_fraction", "symprec", "tol")
 
 
 @pytest.mark.parametrize("y", [[1.0, 2.0], (1, 2), pd.Series([1, 2]), np.array([[1], [2]]), np.array([1, 2], object)])
@@ -28,6 +38,26 @@ def test_wrong_targets_are_refused(y, message):
         check_target(y, 2)
 
 
+@pytest.mark.parametrize(
+    ("estimator", "names"),
+    [
+        (SiteNetRegressor(), [*SIZES, "batch_size", "max_epochs", "patience", "gradient_accumulation"]),
+        (SiteNetClassifier(), REAL[:5]),
+        (SupercellFeaturizer(), ["max_atoms", "n_jobs", *REAL[5:]]),
+        (SiteNetEnsemble(), ["n_members", "n_jobs"]),
+        (DisorderedRegressor(SiteNetRegressor()), ["n_approximants", "max_sites"]),
+    ],
+)
+def test_truth_values_are_no_numbers(estimator, names):
+    for name in names:
+        for value in (True, False):
+            with pytest.raises(ValueError, match=f"The '{name}' parameter .* Got {value} instead"):
+                validate_parameters(clone(estimator).set_params(**{name: value}))
+        validate_parameters(clone(estimator).set_params(**{name: np.float64(0.5) if name in REAL else np.int64(1)}))
+
+
 def test_widths_must_be_positive_integers():
     with pytest.raises(ValueError, match=r"pre_pool_layers must hold the width of every layer.*got \(94, 0\)"):
         check_widths(SiteNetRegressor(pre_pool_layers=(94, 0)), ("pre_pool_layers",))
+    with pytest.raises(ValueError, match=r"positive integers, got \[True\]"):
+        check_widths(SiteNetRegressor(pre_pool_layers=[True]), ("pre_pool_layers",))

@@ -114,7 +114,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         "tol": [Interval(Real, 0, None, closed="left")],
         "on_error": [StrOptions({"raise", "mask"})],
         "cache": [str, os.PathLike, None],
-        "n_jobs": [Integral, None],
+        "n_jobs": [Interval(Integral, None, None, closed="neither"), None],
         "verbose": ["verbose"],
     }
 

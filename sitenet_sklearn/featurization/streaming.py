@@ -116,7 +116,7 @@ def in_chunks(X, size, owner):
         Slices of a container, of a column with its labels, or lists of what an iterable holds; one empty slice of an
         empty container.
     """
-    if not isinstance(size, Integral) or size < 1:
+    if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
         raise ValueError(f"chunk_size must be a positive integer, got {size!r}")
     X = only_column(X, owner)
     if isinstance(X, RaggedCrystals) or hasattr(X, "iloc"):

@@ -148,7 +148,8 @@ def test_cryptic_errors_are_plain(structures, featurized, band_gaps):
     unknown = (featurized, np.full((40, 2), np.nan))
     with pytest.raises(ValueError, match="all are NaN"):
         SiteNetRegressor().fit(featurized, np.ones((40, 2)), validation_data=unknown)
-    with pytest.raises(ValueError, match="chunk_size must be a positive integer, got 0"):
-        featurize_to_store(SupercellFeaturizer(20), structures, "nowhere", chunk_size=0)
+    for size in (0, True, 2.0):
+        with pytest.raises(ValueError, match=f"chunk_size must be a positive integer, got {size}"):
+            featurize_to_store(SupercellFeaturizer(20), structures, "nowhere", chunk_size=size)
     with pytest.raises(ValueError, match="got complex ones"):
         SiteNetRegressor().fit(featurized, np.column_stack([band_gaps, band_gaps]) * 1j)

@@ -13,6 +13,8 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils._set_output import _get_output_config
 
+from ._files import as_python
+
 __all__ = [
     "HasMethods",
     "Interval",
@@ -38,15 +40,17 @@ class Interval(_Interval):
         return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
-def check_target(y, n_crystals):
+def check_target(y, used, name="y"):
     """Return y as a float array with one finite number for every crystal, or several.
 
     Parameters
     ----------
     y : array-like of shape (n,), (n, 1) or (n, k)
         Targets; among several, NaN where one is unknown.
-    n_crystals : int
-        Expected length.
+    used : ndarray of bool, shape (n,)
+        Which of them matter; the others may be anything and become NaN.
+    name : str, default="y"
+        Name for messages.
 
     Returns
     -------
@@ -59,19 +63,39 @@ def check_target(y, n_crystals):
         several targets is known of any crystal.
     """
     if y is None:
-        raise ValueError("y is None, but a target for every crystal is required")
-    check_not_masked(y, "y")
-    array = np.asarray(y)
+        raise ValueError(f"{name} is None, but a target for every crystal is required")
+    check_not_masked(y, name)
+    array, n = np.asarray(y), len(used)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim == 2 and len(array) == n_crystals and array.shape[1] > 1:
-        return _check_targets(array)
-    if array.ndim != 1 or len(array) != n_crystals:
-        raise ValueError(f"y must hold one target for each of {n_crystals} crystals, got shape {np.shape(y)}")
-    for index, value in enumerate(array):
+    several = array.ndim == 2 and len(array) == n and array.shape[1] > 1
+    if not several and (array.ndim != 1 or len(array) != n):
+        raise ValueError(f"{name} must hold one target for each of {n} crystals, got shape {np.shape(y)}")
+    targets = np.full(array.shape, np.nan)
+    targets[used] = _several_targets(array[used], name) if several else _single_targets(array, used, name)
+    if several and (infinite := np.argwhere(np.isinf(targets))).size:
+        raise ValueError(f"{name} must hold finite numbers or NaN, got inf at index {infinite[0][0]}")
+    return targets
+
+
+def _single_targets(array, used, name):
+    for index in np.flatnonzero(used):
+        value = array[index]
         if not isinstance(value, numbers.Real) or not np.isfinite(value):
-            raise ValueError(f"y must hold finite numbers, got {value!r} at index {index}")
-    return array.astype(float)
+            raise ValueError(f"{name} must hold finite numbers, got {as_python(value)!r} at index {index}")
+    return array[used].astype(float)
+
+
+def _several_targets(array, name):
+    if np.iscomplexobj(array):
+        raise ValueError(f"{name} must hold real numbers, got complex ones")
+    try:
+        targets = array.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers: {error}") from error
+    if np.isnan(targets).all():
+        raise ValueError(f"{name} must hold a known target, all are NaN: leave these crystals out")
+    return targets
 
 
 def check_not_masked(values, name):
@@ -82,26 +106,12 @@ def check_not_masked(values, name):
         )
 
 
-def _check_targets(array):
-    if np.iscomplexobj(array):
-        raise ValueError("y must hold real numbers, got complex ones")
-    try:
-        targets = array.astype(float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y must hold numbers: {error}") from error
-    if np.isinf(targets).any():
-        raise ValueError(f"y must hold finite numbers or NaN, got inf at index {np.argwhere(np.isinf(targets))[0][0]}")
-    if np.isnan(targets).all():
-        raise ValueError("y must hold a known target, all are NaN: leave these crystals out")
-    return targets
-
-
-def check_complete(y, X):
-    """Raise a ValueError if targets are not as many as the crystals, or one of them is NaN."""
+def check_complete(y, X, *, may_be_unknown=False):
+    """Raise a ValueError if targets are not as many as the crystals, or one of them is NaN unless that may be."""
     if hasattr(X, "__len__"):
         check_consistent_length(X, y)
     values = np.asarray(y)
-    if values.dtype.kind == "f" and values.ndim == 1 and np.isnan(values).any():
+    if not may_be_unknown and values.dtype.kind == "f" and values.ndim == 1 and np.isnan(values).any():
         index = int(np.flatnonzero(np.isnan(values))[0])
         raise ValueError(f"y is NaN at index {index}: drop that crystal or find its target")
 

@@ -18,7 +18,7 @@ REAL = ("lr", "weight_decay", "cutoff", "dropout", "validation_fraction", "sympr
 
 @pytest.mark.parametrize("y", [[1.0, 2.0], (1, 2), pd.Series([1, 2]), np.array([[1], [2]]), np.array([1, 2], object)])
 def test_targets_become_one_float_array(y):
-    np.testing.assert_array_equal(check_target(y, 2), [1.0, 2.0])
+    np.testing.assert_array_equal(check_target(y, np.ones(2, bool)), [1.0, 2.0])
 
 
 @pytest.mark.parametrize(
@@ -28,14 +28,31 @@ def test_targets_become_one_float_array(y):
         ([1.0], r"one target for each of 2 crystals, got shape \(1,\)"),
         ([[1.0, 2.0]], r"one target for each of 2 crystals, got shape \(1, 2\)"),
         ([["a", 1.0], [2.0, 3.0]], "y must hold numbers"),
-        ([1.0, np.nan], "finite numbers, got .*nan.* at index 1"),
-        ([np.inf, 1.0], "finite numbers, got .*inf.* at index 0"),
-        (["a", "b"], "finite numbers, got .*'a'.* at index 0"),
+        ([1.0, np.nan], "y must hold finite numbers, got nan at index 1"),
+        ([np.inf, 1.0], "finite numbers, got inf at index 0"),
+        (["a", "b"], "finite numbers, got 'a' at index 0"),
+        ([1j, 2.0], r"finite numbers, got 1j at index 0"),
+        ([[1.0, 2.0], [3.0, np.inf]], "finite numbers or NaN, got inf at index 1"),
+        ([[np.nan, np.nan]] * 2, "all are NaN"),
     ],
 )
 def test_wrong_targets_are_refused(y, message):
     with pytest.raises(ValueError, match=message):
-        check_target(y, 2)
+        check_target(y, np.ones(2, bool))
+
+
+@pytest.mark.parametrize("y", [[1.0, np.nan], [1, None], [[1.0], [np.inf]], pd.Series([1, "unknown"])])
+def test_targets_that_are_not_used_may_be_anything(y):
+    np.testing.assert_array_equal(check_target(y, np.array([True, False])), [1.0, np.nan])
+
+
+def test_several_targets_that_are_not_used_may_be_anything():
+    y = [[1.0, np.nan], ["?", np.inf]]
+    np.testing.assert_array_equal(
+        check_target(np.array(y, object), np.array([True, False])), [[1, np.nan], [np.nan] * 2]
+    )
+    with pytest.raises(ValueError, match="all are NaN"):
+        check_target(np.array(y, object), np.array([False, False]))
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         X, y, weight, rows = self._select(X, y, sample_weight, keep=self.warm_start)
         held_out, device = None, resolve_device(self.device)
         if validation_data is not None:
-            held_out = CrystalDataset(*check_validation_data(validation_data, self, X, y, self._check_known_target))
+            held_out = CrystalDataset(*check_validation_data(validation_data, self, X, y, self._check_held_out_target))
         random = common_random(check_random_state(self.random_state), device)
         share = self.validation_fraction if self.early_stopping else None
         train, rest = split_crystals(len(X), random, share=share, groups=None if groups is None else groups[rows])
@@ -235,12 +235,12 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         check_crystals(X, self)
         check_widths(self, LAYERS)
         weight = check_sample_weight(sample_weight, len(X))
-        y = self._check_target(y, len(X), known=keep)
         rows = trainable(X, weight, train_oversized=self.train_oversized)
+        y = self._check_target(y, rows, known=keep)
         return X[rows], y[rows], weight[rows], rows
 
-    def _check_known_target(self, y, n):
-        return self._check_target(y, n, known=True)
+    def _check_held_out_target(self, y, used):
+        return self._check_target(y, used, known=True, name="y of validation_data")
 
     def _remember_features(self, site_feature_names, interaction_feature_names):
         self.n_site_features_in_ = len(site_feature_names)
@@ -279,8 +279,8 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
             network.standardize_target(targets, weights)
         return network
 
-    def _check_target(self, y, n, *, known):
-        """Make targets an array, of numbers; `known` says whether it goes on from an earlier one, if any."""
+    def _check_target(self, y, used, *, known, name="y"):
+        """Make targets an array of numbers, of which some are used; `known` ones go on from earlier ones, if any."""
         raise NotImplementedError
 
     def _n_targets(self, y):

@@ -3,6 +3,7 @@
 from typing import Self
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
@@ -229,26 +230,31 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
     def _classes(self):
         return f"{self.classes_.tolist()!s:.300}"
 
-    def _check_target(self, y, n, *, known):
+    def _check_target(self, y, used, *, known, name="y"):
         if y is None:
-            raise ValueError("y is None, but a class for every crystal is required")
-        check_not_masked(y, "y")
+            raise ValueError(f"{name} is None, but a class for every crystal is required")
+        check_not_masked(y, name)
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.shape != (n,):
-            raise ValueError(f"y must hold one class for each of {n} crystals, got shape {y.shape}")
-        check_classification_targets(y)
+        if y.shape != used.shape:
+            raise ValueError(f"{name} must hold one class for each of {len(used)} crystals, got shape {y.shape}")
+        missing = pd.isna(y)
+        if (missing & used).any():
+            raise ValueError(f"{name} holds no class at index {np.flatnonzero(missing & used)[0]}: leave it out")
+        labels, codes = y[~missing], np.full(len(y), np.nan)
+        check_classification_targets(labels)
         if not (known and hasattr(self, "classes_")):
-            self.classes_ = np.unique(y)
+            self.classes_ = np.unique(labels)
         if len(self.classes_) < 2:
-            raise ValueError(f"y must hold at least two classes, got only {self._classes()}")
+            raise ValueError(f"{name} must hold at least two classes, got only {self._classes()}")
         known_classes = set(self.classes_.tolist())
-        for index, label in enumerate(y.tolist()):
+        for index, label in zip(np.flatnonzero(~missing), labels.tolist(), strict=True):
             if label not in known_classes:
                 raise ValueError(
-                    f"y holds the class {label!r} at index {index}, but training began with {self._classes()}"
+                    f"{name} holds the class {label!r} at index {index}, but training began with {self._classes()}"
                 )
-        return np.searchsorted(self.classes_, y).astype(float)
+        codes[~missing] = np.searchsorted(self.classes_, labels)
+        return codes
 
     def architecture(self):
         """Return the arguments of `SiteNet` that are parameters, as a dict; logits are not clamped."""

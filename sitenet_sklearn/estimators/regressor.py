@@ -275,13 +275,13 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
         """Return the arguments of `SiteNet` that are parameters, as a dict."""
         return super().architecture() | {"clamp": self.clamp}
 
-    def _check_target(self, y, n, *, known):  # noqa: ARG002
-        y = check_target(y, n)
+    def _check_target(self, y, used, *, known, name="y"):  # noqa: ARG002
+        y = check_target(y, used, name)
         if self.clamp and (y < 0).any():
             index = np.unravel_index(np.nanargmin(y), y.shape)[0]
             raise ValueError(
-                f"y holds negative targets (lowest {np.nanmin(y):.4g} at index {index}), which a clamped model cannot "
-                "predict: pass clamp=False"
+                f"{name} holds negative targets (lowest {np.nanmin(y):.4g} at index {index}), which a clamped model "
+                "cannot predict: pass clamp=False"
             )
         return y
 

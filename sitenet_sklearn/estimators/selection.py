@@ -153,7 +153,7 @@ def check_validation_data(validation_data, estimator, X, y, check_target):
     y : ndarray of shape (n,) or (n, k)
         Training targets.
     check_target : callable
-        Called as ``check_target(y, n)``; makes targets an array.
+        Called as ``check_target(y, used)`` with a mask of the crystals that matter; makes targets an array.
 
     Returns
     -------
@@ -175,7 +175,7 @@ def check_validation_data(validation_data, estimator, X, y, check_target):
     for name in ("site_feature_names", "interaction_feature_names"):
         if getattr(X_held_out, name) != getattr(X, name):
             raise ValueError(f"validation_data has the {name} {getattr(X_held_out, name)}, X has {getattr(X, name)}")
-    y_held_out = check_target(y_held_out, len(X_held_out))
+    y_held_out = check_target(y_held_out, X_held_out.valid)
     if y_held_out.shape[1:] != y.shape[1:]:
         raise ValueError(f"validation_data has targets of shape {y_held_out.shape}, those of y are {y.shape}")
     return X_held_out[X_held_out.valid], y_held_out[X_held_out.valid]

@@ -157,7 +157,8 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             pymatgen Structures, paths of files that pymatgen reads, dicts of Structures or ASE Atoms, in a list,
             tuple, array, Series, one-column DataFrame or generator.
         y : array-like of shape (n,), default=None
-            Target, checked here so that a wrong one is refused before the work of `transform`.
+            Target, checked here so that a wrong one is refused before the work of `transform`; with
+            ``on_error="mask"`` NaN is left to the estimator, as it may be that of a crystal that will be masked.
 
         Returns
         -------
@@ -168,7 +169,7 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         if hasattr(X, "__len__"):  # a generator is read once, by transform
             list_crystals(X, type(self).__name__)
         if y is not None:
-            check_complete(y, X)
+            check_complete(y, X, may_be_unknown=self.on_error == "mask")
         return self
 
     def transform(self, X) -> RaggedCrystals:

@@ -52,7 +52,7 @@ def test_several_targets_are_learned_together_with_gaps(featurized, band_gaps):
     assert np.corrcoef(predicted[:, 0], predicted[:, 1])[0, 1] > 0.7
     assert np.abs(predicted[:, 1] / 1000 - band_gaps).mean() < np.abs(np.median(band_gaps) - band_gaps).mean()
     np.testing.assert_array_equal(model.net_.module_.target_scale[2], 1)
-    with pytest.raises(ValueError, match="y must hold a known target, all are NaN: leave these crystals out"):
+    with pytest.raises(ValueError, match="y of validation_data must hold a known target, all are NaN: leave"):
         model.fit(featurized, targets, validation_data=(featurized, np.full((40, 3), np.nan)))
     with pytest.raises(ValueError, match="finite numbers or NaN, got inf at index 3"):
         model.fit(featurized, np.where(np.arange(80).reshape(40, 2) == 6, np.inf, 1.0))

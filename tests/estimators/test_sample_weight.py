@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.pipeline import make_pipeline
 
-from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor
+from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.estimators.inference import batches
 from sitenet_sklearn.network.sitenet import SiteNet
 
@@ -12,9 +13,10 @@ QUICK = {"max_epochs": 3, "site_dim": 6, "attention_hidden_layers": (8,), "rando
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_weight_zero_is_leaving_out(featurized, band_gaps, early_stopping):
+@pytest.mark.parametrize("target", [1e6, np.nan, -1.0, np.inf])
+def test_weight_zero_is_leaving_out(featurized, band_gaps, early_stopping, target):
     y, weight = band_gaps.copy(), np.ones(40)
-    weight[[3, 17]], y[[3, 17]] = 0, 1e6
+    weight[[3, 17]], y[[3, 17]] = 0, target
     kept = weight > 0
     model = SiteNetRegressor(**QUICK, early_stopping=early_stopping).fit(featurized, y, sample_weight=weight)
     left_out = SiteNetRegressor(**QUICK, early_stopping=early_stopping).fit(featurized[kept], y[kept])
@@ -23,6 +25,29 @@ def test_weight_zero_is_leaving_out(featurized, band_gaps, early_stopping):
     model.partial_fit(featurized, y, weight)
     left_out.partial_fit(featurized[kept], y[kept])
     np.testing.assert_array_equal(model.predict(featurized), left_out.predict(featurized))
+
+
+@pytest.mark.filterwarnings("ignore:.*masked")
+@pytest.mark.parametrize("kind", [SiteNetRegressor, SiteNetClassifier])
+def test_targets_of_what_is_not_trained_on_may_be_unknown(structures, band_gaps, kind):
+    y = band_gaps[:10] if kind is SiteNetRegressor else np.where(band_gaps[:10] > 2, "wide", "narrow").astype(object)
+    featurizer = SupercellFeaturizer(20, on_error="mask")
+    some = [*structures[:3], "no file", *structures[3:10]]
+    unknown = np.insert(y, 3, np.nan)
+    model = make_pipeline(featurizer, kind(**QUICK)).fit(some, unknown)
+    X = featurizer.transform(structures[:10])
+    alone = kind(**QUICK).fit(X, y, validation_data=(featurizer.transform(some), unknown))
+    np.testing.assert_array_equal(model[-1].predict_raw(X), alone.predict_raw(X))
+    assert np.isfinite(alone.history_[:, "valid_loss"]).all()
+    unknown[4] = unknown[3]
+    weight = (np.arange(11) != 4).astype(float)
+    left_out = kind(**QUICK).fit(X[np.arange(10) != 3], np.delete(y, 3))
+    weighed = kind(**QUICK).fit(featurizer.transform(some), unknown, sample_weight=weight)
+    np.testing.assert_array_equal(weighed.predict_raw(X), left_out.predict_raw(X))
+    with pytest.raises(ValueError, match=r"y .* index 4"):
+        model.fit(some, unknown)
+    with pytest.raises(ValueError, match=r"y of validation_data .* index 4"):
+        kind(**QUICK).fit(X, y, validation_data=(featurizer.transform(some), unknown))
 
 
 def test_a_weight_is_a_number_of_crystals(featurized, band_gaps, rng, monkeypatch):

@@ -70,8 +70,8 @@ def test_batch_size_follows_the_data():
 def test_validation_data_are_checked(structures, featurized):
     y = np.arange(40.0)
 
-    def check_target(values, n):
-        assert len(values) == n
+    def check_target(values, used):
+        assert len(values) == len(used)
         return np.asarray(values, float)
 
     masked = SupercellFeaturizer(max_atoms=20, on_error="mask")

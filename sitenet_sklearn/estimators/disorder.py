@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sitenet_sklearn._pipelines import last_step, prefix_of_last_step
 from sitenet_sklearn._validation import HasMethods, Interval, _fit_context, check_not_masked, check_sample_weight
 from sitenet_sklearn.crystals.approximants import ordered_approximants
-from sitenet_sklearn.crystals.structures import as_structure
+from sitenet_sklearn.crystals.structures import as_structure, only_column
 from sitenet_sklearn.exceptions import CrystalError
 
 
@@ -95,6 +95,7 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         """
         if is_classifier(self.estimator):
             raise TypeError("DisorderedRegressor averages numbers, got a classifier: give it a regressor")
+        X = self._list(X)
         check_consistent_length(X, y)
         check_not_masked(y, "y")
         y = np.asarray(y)
@@ -144,11 +145,17 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             n rows: `mean`, `std`, the quantiles, and `n`, the number of approximants or frames that could be used.
         """
         check_is_fitted(self)
-        ordered, owner = self._expand(X)
+        ordered, owner = self._expand(self._list(X))
         groups = pd.Series(self.estimator_.predict(ordered)).groupby(owner)
         columns = {"mean": groups.mean(), "std": groups.std(ddof=0)}
         columns |= {f"q{q:g}": groups.quantile(q) for q in quantiles}
         return pd.DataFrame(columns | {"n": groups.count()})
+
+    def _list(self, X):
+        crystals = list(only_column(X, type(self).__name__))
+        if not crystals:
+            raise ValueError(f"{type(self).__name__} expects at least one crystal, got an empty {type(X).__name__}")
+        return crystals
 
     def _expand(self, X):
         """List the ordered structures of all crystals, and the index of the crystal that each belongs to."""
@@ -166,7 +173,7 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return ordered, np.array(owner)
 
     def _frames(self, crystal, seed):
-        if isinstance(crystal, list | tuple):
+        if isinstance(crystal, list | tuple | np.ndarray):
             return list(crystal)
         return ordered_approximants(
             as_structure(crystal), self.n_approximants, max_sites=self.max_sites, random_state=seed

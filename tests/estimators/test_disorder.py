@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -67,6 +68,36 @@ def test_errors(crystals):
         DisorderedRegressor(ShareOfGold()).fit([crystals["Po"], []], [0, 0])
     with pytest.raises(CrystalError, match=r"crystal 1 \(salt.cif\): no such file"):
         DisorderedRegressor(ShareOfGold()).fit([crystals["Po"], "salt.cif"], [0, 0])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [tuple, iter, lambda X: pd.Series(X, ["a", "b"]), lambda X: pd.DataFrame({"structure": X})],
+)
+def test_crystals_come_in_any_form(crystals, form):
+    X, y = [ALLOY, crystals["Po"]], [1.0, 2.0]
+    model = DisorderedRegressor(ShareOfGold(), random_state=0).fit(form(X), y)
+    assert model.predict(form(X)).tolist() == model.predict(X).tolist()
+
+
+def test_frames_come_in_arrays_too(structures):
+    frames = np.empty(2, object)
+    frames[:] = structures[:2]
+    column = np.empty((1, 1), object)
+    column[0, 0] = frames
+    model = DisorderedRegressor(ShareOfGold()).fit([frames], [1.0])
+    assert model.predict_distribution([frames])["n"].tolist() == [2]
+    assert model.predict_distribution(column)["n"].tolist() == [2]
+
+
+@pytest.mark.parametrize("single", [ALLOY, "POSCAR", ALLOY.as_dict(), None])
+def test_a_single_crystal_is_refused(single):
+    model = DisorderedRegressor(ShareOfGold()).fit([ALLOY], [1.0])
+    for call in (lambda X: model.fit(X, [1.0]), model.predict):
+        with pytest.raises(TypeError, match=r"DisorderedRegressor expects a list of crystals, got a single .*: pass"):
+            call(single)
+        with pytest.raises(ValueError, match="DisorderedRegressor expects at least one crystal, got an empty list"):
+            call([])
 
 
 def test_a_classifier_is_refused(structures):

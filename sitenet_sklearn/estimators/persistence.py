@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -171,7 +172,7 @@ def _describe_network(model, tensors):
     network, prefix = model.net_.module_, f"{len(tensors)}/"
     check_depth(network.config)
     for name, tensor in network.state_dict().items():
-        tensors[prefix + name] = tensor.detach().cpu().contiguous()
+        tensors[prefix + name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
     node = {
         "network": {name: plain(value) for name, value in network.config.items()},
         "site_features": model.site_feature_names_in_,

@@ -313,3 +313,11 @@ def test_changed_numbers_are_noticed(path):
     rewrite(path, tensors=lambda values: values["0/output.bias"].add_(1), honest=False)
     with pytest.raises(ValueError, match="was altered: its checksum does not match"):
         load_model(path)
+
+
+def test_an_ensemble_may_hold_one_model_twice(featurized, band_gaps, tmp_path):
+    ensemble = SiteNetEnsemble(SiteNetRegressor(**SMALL), n_members=1, random_state=0).fit(featurized, band_gaps)
+    ensemble.estimators_ *= 2
+    save_model(ensemble, tmp_path / "model.safetensors")
+    again = load_model(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.predict(featurized), ensemble.predict(featurized))

@@ -7,10 +7,12 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn._validation import HasMethods, Interval, _fit_context
 
 from .regressor import KnownTargetsMixin, SiteNetRegressor
@@ -90,6 +92,11 @@ class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
             raise TypeError(
                 "SiteNetEnsemble averages numbers and got a classifier: use scikit-learn's VotingClassifier, which "
                 'averages probabilities with voting="soft"'
+            )
+        if isinstance(last_step(self.estimator), FrozenEstimator):
+            raise TypeError(
+                "SiteNetEnsemble trains its members anew, and what is in a FrozenEstimator is never trained: give it "
+                "the estimator itself"
             )
         if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
@@ -55,3 +56,10 @@ def test_masked_crystals_stay_nan(featurized, band_gaps, structures):
 def test_it_must_be_fitted(featurized):
     with pytest.raises(NotFittedError):
         SiteNetEnsemble().predict(featurized)
+
+
+def test_a_frozen_estimator_is_refused(featurized, band_gaps):
+    frozen = FrozenEstimator(SiteNetRegressor())
+    for estimator in (frozen, make_pipeline(SupercellFeaturizer(20), frozen)):
+        with pytest.raises(TypeError, match="in a FrozenEstimator is never trained: give it the estimator itself"):
+            SiteNetEnsemble(estimator).fit(featurized, band_gaps)

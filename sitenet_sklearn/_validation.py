@@ -7,6 +7,7 @@ import numbers
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 from sklearn.base import _fit_context
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, StrOptions
@@ -26,6 +27,7 @@ __all__ = [
     "check_sample_weight",
     "check_target",
     "check_widths",
+    "name_difference",
     "unchanged_after_error",
     "validate_parameters",
     "wants_pandas",
@@ -119,7 +121,11 @@ def check_complete(y, X, *, may_be_unknown=False):
 def check_sample_weight(sample_weight, n_crystals):
     """Return sample weights as a float array (n,), ones for None; ValueError unless finite, not negative, not all 0."""
     check_not_masked(sample_weight, "sample_weight")
-    weight = np.ones(n_crystals) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    try:
+        weight = np.ones(n_crystals) if sample_weight is None else np.asarray(sample_weight)
+        weight = weight.astype(object if np.iscomplexobj(weight) else float).astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must hold one number for each of {n_crystals} crystals: {error}") from error
     if weight.shape != (n_crystals,):
         raise ValueError(f"sample_weight must hold one weight for each of {n_crystals} crystals, got {weight.shape}")
     if not np.isfinite(weight).all() or weight.min() < 0 or weight.sum() == 0:
@@ -133,7 +139,30 @@ def check_groups(groups, n_crystals):
     groups = np.asarray(groups)
     if groups.shape != (n_crystals,):
         raise ValueError(f"groups must hold one group for each of {n_crystals} crystals, got shape {groups.shape}")
-    return groups
+    if (missing := np.flatnonzero(pd.isna(groups))).size:
+        raise ValueError(f"groups holds {groups[missing[0]]} at index {missing[0]}: give every crystal a group")
+    return np.unique([str(group) for group in groups], return_inverse=True)[1] if groups.dtype == object else groups
+
+
+def name_difference(names, expected):
+    """Say in a few words how names differ from those expected.
+
+    Examples
+    --------
+    >>> name_difference(("a", "b", "c", "d", "e"), ("a", "x"))
+    "5 instead of 2: also 'b', 'c', 'd' and 1 more, without 'x'"
+    >>> name_difference(("b", "a"), ("a", "b"))
+    "the same 2 in another order, first 'b' instead of 'a'"
+    """
+    parts = [
+        f"{word} {', '.join(map(repr, those[:3]))}" + (f" and {len(those) - 3} more" if len(those) > 3 else "")
+        for word, a, b in (("also", names, expected), ("without", expected, names))
+        if (those := [name for name in a if name not in set(b)])
+    ]
+    if parts:
+        return f"{len(names)} instead of {len(expected)}: {', '.join(parts)}"
+    first, other = next((a, b) for a, b in zip(names, expected, strict=False) if a != b)
+    return f"the same {len(names)} in another order, first {first!r} instead of {other!r}"
 
 
 def check_widths(estimator, names):

@@ -10,7 +10,13 @@ from sitenet_sklearn import (
     SiteNetRegressor,
     SupercellFeaturizer,
 )
-from sitenet_sklearn._validation import check_target, check_widths, validate_parameters
+from sitenet_sklearn._validation import (
+    check_groups,
+    check_sample_weight,
+    check_target,
+    check_widths,
+    validate_parameters,
+)
 from sitenet_sklearn.estimators.parameters import SIZES
 
 REAL = ("lr", "weight_decay", "cutoff", "dropout", "validation_fraction", "symprec", "tol")
@@ -71,6 +77,30 @@ def test_truth_values_are_no_numbers(estimator, names):
             with pytest.raises(ValueError, match=f"The '{name}' parameter .* Got {value} instead"):
                 validate_parameters(clone(estimator).set_params(**{name: value}))
         validate_parameters(clone(estimator).set_params(**{name: np.float64(0.5) if name in REAL else np.int64(1)}))
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([None], r"one group for each of 3 crystals, got shape \(1,\)"),
+        ([1, None, 2], "groups holds None at index 1: give every crystal a group"),
+        ([1.0, 2.0, np.nan], "groups holds nan at index 2"),
+    ],
+)
+def test_wrong_groups_are_refused(groups, message):
+    with pytest.raises(ValueError, match=message):
+        check_groups(groups, 3)
+
+
+def test_groups_may_be_of_several_types():
+    np.testing.assert_array_equal(check_groups(np.array(["a", 1, "a"], object), 3), [1, 0, 1])
+    np.testing.assert_array_equal(check_groups(["b", "a", "b"], 3), ["b", "a", "b"])
+
+
+@pytest.mark.parametrize("weight", [["a"], ["a", "b"], [1j, 2], [[1], [1, 2]], np.array([1j, 2])])
+def test_weights_must_be_numbers(weight):
+    with pytest.raises(ValueError, match=r"sample_weight must hold one (number|weight) for each of 2 crystals"):
+        check_sample_weight(weight, 2)
 
 
 def test_widths_must_be_positive_integers():

@@ -19,9 +19,10 @@ from sitenet_sklearn._validation import (
 )
 from sitenet_sklearn._versions import versions
 from sitenet_sklearn.network.batch import CrystalDataset
+from sitenet_sklearn.training.callbacks import check_callbacks
 from sitenet_sklearn.training.checkpoint import TrainingCheckpoint, fingerprint_of_training
 from sitenet_sklearn.training.data_parallel import common_random
-from sitenet_sklearn.training.fine_tuning import begin_anew, continue_from, freeze, read_pretrained
+from sitenet_sklearn.training.fine_tuning import begin_anew, check_goes_on, continue_from, freeze, read_pretrained
 from sitenet_sklearn.training.randomness import own_generator, seeded
 from sitenet_sklearn.training.trainer import make_trainer, resolve_device
 
@@ -234,6 +235,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         """Check crystals, targets and weights, and keep those to train on, also by their indices."""
         check_crystals(X, self)
         check_widths(self, LAYERS)
+        check_callbacks(self.callbacks)
         weight = check_sample_weight(sample_weight, len(X))
         rows = trainable(X, weight, train_oversized=self.train_oversized)
         y = self._check_target(y, rows, known=keep)
@@ -258,12 +260,10 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         }
         if keep and hasattr(self, "net_"):
             fitted = self.net_.module_.config | {"site_features": self.site_feature_names_in_}
-            wanted = config | {"site_features": names[0]}
+            wanted = {"site_features": names[0]} | config
             if self.pretrained is not None:  # its architecture was taken over, whatever the parameters say
                 wanted = {name: wanted[name] for name in ("site_features", "interaction_features", *HEAD_OPTIONS)}
-            for name, value in wanted.items():
-                if fitted[name] != value:
-                    raise ValueError(f"the fitted network has {name}={fitted[name]!r} and cannot go on with {value!r}")
+            check_goes_on(fitted, wanted)
             return deepcopy(self.net_.module_)  # the fitted one stays as it is until training has ended
         if self.pretrained is None:
             network = begin_anew(config, new_head=self.new_head, frozen=self.frozen)

@@ -8,7 +8,7 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sitenet_sklearn._validation import wants_pandas
+from sitenet_sklearn._validation import name_difference, wants_pandas
 from sitenet_sklearn.network.batch import SiteBudgetSampler, collate
 from sitenet_sklearn.training.memory import in_parts
 
@@ -161,7 +161,8 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_crystals(X, self, may_be_empty=True)
         for name in ("site_feature_names", "interaction_feature_names"):
             if getattr(X, name) != getattr(self, f"{name}_in_"):
-                raise ValueError(f"fitted on crystals with {getattr(self, f'{name}_in_')}, got {getattr(X, name)}")
+                difference = name_difference(getattr(X, name), getattr(self, f"{name}_in_"))
+                raise ValueError(f"X has other {name} than {type(self).__name__} was fitted on: {difference}")
         network, device = self.net_.module_.eval(), self.net_.device
 
         def compute(batch):

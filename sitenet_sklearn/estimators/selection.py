@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
+from sitenet_sklearn._validation import name_difference
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
 
 AUTO_BATCH_SIZES = (128, 1200)
@@ -109,6 +110,15 @@ def split_crystals(n, random, *, share=None, groups=None):
         random.permutation(n)
         return np.arange(n), np.arange(0)
     if groups is not None:
+        n_groups = len(np.unique(groups))
+        if n_groups < 2:
+            raise ValueError(
+                f"all {n} crystals are of one group, which early_stopping would hold out whole: name others"
+            )
+        if np.ceil(share * n_groups) >= n_groups:
+            raise ValueError(
+                f"validation_fraction={share} of {n_groups} groups leaves none to train on: pass a smaller one"
+            )
         splitter = GroupShuffleSplit(1, test_size=share, random_state=random)
         return next(splitter.split(groups, groups=groups))
     order, n_held_out = random.permutation(n), max(1, round(share * n))
@@ -174,7 +184,8 @@ def check_validation_data(validation_data, estimator, X, y, check_target):
     check_crystals(X_held_out, estimator)
     for name in ("site_feature_names", "interaction_feature_names"):
         if getattr(X_held_out, name) != getattr(X, name):
-            raise ValueError(f"validation_data has the {name} {getattr(X_held_out, name)}, X has {getattr(X, name)}")
+            difference = name_difference(getattr(X_held_out, name), getattr(X, name))
+            raise ValueError(f"validation_data has other {name} than X: {difference}")
     y_held_out = check_target(y_held_out, X_held_out.valid)
     if y_held_out.shape[1:] != y.shape[1:]:
         raise ValueError(f"validation_data has targets of shape {y_held_out.shape}, those of y are {y.shape}")

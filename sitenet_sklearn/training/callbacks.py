@@ -80,6 +80,18 @@ def make_callbacks(*, n_steps=None, patience=None, callbacks=(), verbose=0):
     return found
 
 
+def check_callbacks(callbacks):
+    """Raise a TypeError unless a user's callbacks are of skorch, each alone or as a pair (name, callback)."""
+    for index, given in enumerate(callbacks or ()):
+        is_pair = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str)
+        callback = given[1] if is_pair else given
+        if not (isinstance(callback, Callback) or (isinstance(callback, type) and issubclass(callback, Callback))):
+            raise TypeError(
+                f"callbacks must hold callbacks of skorch, or pairs (name, callback), got {given!r:.80} at index "
+                f"{index}"
+            )
+
+
 def learning_rate_share(step, n_steps):
     """Share of the highest learning rate at a step: a linear rise, then a cosine fall to 0.
 

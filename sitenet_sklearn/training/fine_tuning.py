@@ -8,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn._pipelines import last_step
+from sitenet_sklearn._validation import name_difference
 from sitenet_sklearn.network.sitenet import SiteNet
 from sitenet_sklearn.network.weights_file import build_network, read_model
 
@@ -127,16 +128,41 @@ def continue_from(source, names, *, new_head, n_targets, **options):
     fitted_names = tuple(site_feature_names), network.interaction_features
     for kind, fitted, new in zip(("site", "interaction"), fitted_names, names, strict=True):
         if fitted != tuple(new):
-            raise ValueError(f"the pretrained network has the {kind} features {fitted}, X has {tuple(new)}")
+            difference = name_difference(tuple(new), fitted)
+            raise ValueError(f"X has other {kind} features than the pretrained network: {difference}")
     if not new_head and n_targets != network.n_targets:
         raise ValueError(
-            f"the pretrained network has n_targets={network.n_targets} and y asks for {n_targets}: pass new_head=True"
+            f"the pretrained network has {_outputs(network.n_targets)} and y asks for {n_targets or 1}: "
+            "pass new_head=True"
         )
     fresh = SiteNet(**network.config | options | {"n_targets": n_targets})
     state = network.state_dict().items()
     kept = {name: value for name, value in state if not (new_head and name.startswith(HEAD))}
     fresh.load_state_dict(kept, strict=not new_head)
     return fresh
+
+
+def check_goes_on(fitted, wanted):
+    """Raise a ValueError unless a fitted network is what parameters and data ask for.
+
+    Parameters
+    ----------
+    fitted, wanted : dict
+        Arguments of `SiteNet`, and `site_features`, the names of the site features; the first may hold more.
+    """
+    for name, value in wanted.items():
+        if fitted[name] == value:
+            continue
+        if name.endswith("_features") and name != "n_site_features":
+            difference = name_difference(value, fitted[name])
+            raise ValueError(f"X has other {name.replace('_', ' ')} than the fitted network: {difference}")
+        if name == "n_targets":
+            raise ValueError(f"the fitted network has {_outputs(fitted[name])} and y asks for {value or 1}")
+        raise ValueError(f"the fitted network has {name}={fitted[name]!r} and cannot go on with {value!r}")
+
+
+def _outputs(n_targets):
+    return f"{n_targets} outputs" if n_targets else "1 output"
 
 
 def freeze(network, parts):

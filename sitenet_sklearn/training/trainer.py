@@ -128,7 +128,7 @@ class SiteNetTrainer(NeuralNet):
         if training and is_distributed():
             sampler = ShareSampler(sampler)
         own_seed = torch.Generator()  # a loader draws a number: not one of those that dropout is made of
-        return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_it_is, generator=own_seed)
+        return DataLoader(dataset, batch_sampler=sampler, collate_fn=lambda batch: batch, generator=own_seed)
 
     def infer(self, x, **fit_params):
         """Run the network on a `CrystalBatch`."""
@@ -331,7 +331,7 @@ def make_trainer(
 
 
 def resolve_device(device):
-    """Turn "auto" into the GPU if CUDA has one and the CPU otherwise; refuse a CUDA that is not there.
+    """Turn "auto" into the GPU if CUDA has one and the CPU otherwise; refuse one that is not there.
 
     Examples
     --------
@@ -340,11 +340,9 @@ def resolve_device(device):
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f'device="{device}" asked for, but torch sees no CUDA GPU: use "cpu" or "auto"')
+    try:
+        device = torch.device(device)
+        torch.ones(1, device=device).item()
+    except Exception as error:  # torch raises several
+        raise ValueError(f'device="{device}" cannot be used here ({error!s:.100}): use "cpu" or "auto"') from error
     return device
-
-
-def _as_it_is(batch):
-    return batch

@@ -182,7 +182,9 @@ def test_prediction_needs_a_fit_and_the_same_site_features(featurized, fitted):
         SiteNetRegressor().predict(featurized)
     other = featurized[:2]
     other.site_feature_names = ("Number",)
-    with pytest.raises(ValueError, match=r"fitted on crystals with .*, got .*'Number'"):
+    with pytest.raises(
+        ValueError, match="X has other site_feature_names than SiteNetRegressor was fitted on: 1 instead"
+    ):
         fitted.predict(other)
 
 
@@ -229,5 +231,5 @@ def test_interaction_features_come_with_the_crystals(structures, band_gaps, feat
     model = SiteNetRegressor(**QUICK).fit(X, band_gaps)
     assert model.interaction_feature_names_in_ == ("inverse_distance",)
     assert np.isfinite(model.predict(X)).all()
-    with pytest.raises(ValueError, match=r"fitted on crystals with \('inverse_distance',\), got \('distance'"):
+    with pytest.raises(ValueError, match="fitted on: 2 instead of 1: also 'distance'"):
         model.predict(featurized)

@@ -86,10 +86,16 @@ def test_validation_data_are_checked(structures, featurized):
     with pytest.raises(ValueError, match=r"targets of shape \(40, 2\), those of y are \(40,\)"):
         check_validation_data((featurized, np.ones((40, 2))), object(), featurized, y, check_target)
     other = SupercellFeaturizer(max_atoms=20, site_features=X.site_feature_names[::-1]).transform(structures[:3])
-    with pytest.raises(ValueError, match=r"validation_data has the site_feature_names \('OxidationState', .*, X has"):
+    with pytest.raises(ValueError, match="validation_data has other site_feature_names than X: the same 9 in"):
         check_validation_data((other, y[:3]), object(), featurized, y, check_target)
 
 
 def test_a_share_that_leaves_nothing_to_train_on_is_refused():
+    for share, groups, message in (
+        (0.1, np.zeros(40), "all 40 crystals are of one group, which early_stopping would hold out whole"),
+        (0.9, np.arange(40) % 2, r"validation_fraction=0.9 of 2 groups leaves none to train on: pass a smaller one"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            split_crystals(40, np.random.RandomState(0), share=share, groups=groups)
     with pytest.raises(ValueError, match=r"validation_fraction=0.999 of 40 crystals leaves none to train on"):
         split_crystals(40, np.random.RandomState(0), share=0.999)

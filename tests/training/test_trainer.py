@@ -13,8 +13,14 @@ from sitenet_sklearn.training.trainer import SiteNetTrainer, resolve_device
 def test_devices():
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match=r'device="cuda" asked for, but torch sees no CUDA GPU'):
+        with pytest.raises(ValueError, match=r'device="cuda" cannot be used here \(.*\): use "cpu" or "auto"'):
             resolve_device("cuda")
+
+
+@pytest.mark.parametrize("device", ["meta", torch.device("meta"), "nothing", "", "cuda:99"])
+def test_devices_that_are_not_there_are_refused(device):
+    with pytest.raises(ValueError, match=f'device="{device}" cannot be used here .*: use "cpu" or "auto"'):
+        resolve_device(device)
 
 
 def test_loss_never_broadcasts(featurized):

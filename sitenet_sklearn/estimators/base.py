@@ -3,6 +3,7 @@
 import warnings
 from contextlib import nullcontext
 from copy import deepcopy
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -42,6 +43,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
     """Base of `SiteNetRegressor` and `SiteNetClassifier`; parameters are documented there."""
 
     _parameter_constraints = CONSTRAINTS
+    _kept_checkpoint: Path | None = None
 
     def __init__(
         self,
@@ -187,7 +189,20 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         if beginning is None and self.pretrained is not None:
             beginning, _ = read_pretrained(self.pretrained)
         fingerprint = fingerprint_of_training(type(self).__name__, self.get_params(), datasets, beginning)
-        return TrainingCheckpoint(self.checkpoint_dir, fingerprint, seed)
+        checkpoint = TrainingCheckpoint(self.checkpoint_dir, fingerprint, seed, keep=self._kept_checkpoint is not None)
+        if checkpoint.keep:
+            self._kept_checkpoint = checkpoint.path
+        return checkpoint
+
+    def _keep_checkpoint(self):
+        """Let the next `fit` leave its checkpoint, of which an equal `fit` makes the same network without training."""
+        self._kept_checkpoint = Path()
+
+    def _remove_checkpoint(self):
+        """Remove the checkpoint that was kept."""
+        kept = vars(self).pop("_kept_checkpoint", Path())
+        if kept != Path():
+            kept.unlink(missing_ok=True)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None) -> Self:

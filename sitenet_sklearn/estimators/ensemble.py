@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn._validation import HasMethods, Interval, _fit_context
 
+from .base import BaseSiteNet
 from .regressor import KnownTargetsMixin, SiteNetRegressor
 
 
@@ -27,13 +28,14 @@ class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
     Parameters
     ----------
     estimator : regressor or Pipeline, default=None
-        What to train several times; every parameter called `random_state` is set. None is ``SiteNetRegressor()``.
+        What to train several times; every parameter called `random_state` is set. None is ``SiteNetRegressor()``. With
+        a `checkpoint_dir`, an interrupted `fit` goes on with the members that were not finished.
     n_members : int, default=5
         Number of members.
     n_jobs : int, default=None
         Number of members to train at a time, through joblib; None is 1.
     random_state : int, RandomState instance or None, default=None
-        Source of the members' random states.
+        Source of the members' random states. To go on from checkpoints takes an int.
 
     Attributes
     ----------
@@ -104,6 +106,9 @@ class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         members = [self._member(random) for _ in range(self.n_members)]
         fits = (delayed(member.fit)(X, y, **fit_params) for member in members)
         self.estimators_ = list(Parallel(n_jobs=self.n_jobs)(fits))
+        for member in self.estimators_:
+            if isinstance(last_step(member), BaseSiteNet):
+                last_step(member)._remove_checkpoint()  # noqa: SLF001
         return self
 
     def get_metadata_routing(self):
@@ -143,6 +148,8 @@ class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
     def _member(self, random):
         member = clone(SiteNetRegressor() if self.estimator is None else self.estimator)
         names = [name for name in member.get_params() if name.rpartition("__")[2] == "random_state"]
+        if isinstance(last_step(member), BaseSiteNet):
+            last_step(member)._keep_checkpoint()  # until all members are done  # noqa: SLF001
         return member.set_params(**{name: random.randint(2**31 - 1) for name in sorted(names)})
 
     def __sklearn_tags__(self):

@@ -20,7 +20,7 @@ _NO_MATTER = ("checkpoint_dir", "callbacks", "compile", "device", "pretrained", 
 
 
 class TrainingCheckpoint:
-    """A file that holds all of training after every epoch, and is removed at the end.
+    """A file that holds all of training after every epoch, and is removed at the end unless it is to be kept.
 
     While a training uses it, others that are the same have files of their own: enter it as a context.
 
@@ -32,6 +32,8 @@ class TrainingCheckpoint:
         What names the file, from `fingerprint_of_training`.
     seed : int
         What the random numbers of a new training follow from.
+    keep : bool, default=False
+        Whether to leave the file at the end, for whoever has more to do before all is done.
 
     Attributes
     ----------
@@ -41,9 +43,10 @@ class TrainingCheckpoint:
         That of the file, if there is one.
     """
 
-    def __init__(self, folder, fingerprint, seed):
+    def __init__(self, folder, fingerprint, seed, *, keep=False):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        self.keep = keep
         self.path, self.lock = _free_file(folder, f"sitenet-{fingerprint[:20]}")
         try:
             self.seed = _seed_of(self.path) if self.path.is_file() else seed
@@ -123,9 +126,9 @@ class TrainingCheckpoint:
         set_state = torch.set_rng_state if net.generator_ is None else net.generator_.set_state
         set_state(state["random"])
 
-    def remove(self):
-        """Remove the file: training has ended."""
-        if is_first_process():
+    def finish(self):
+        """Remove the file, as training has ended, unless it is to be kept."""
+        if is_first_process() and not self.keep:
             self.path.unlink(missing_ok=True)
 
 

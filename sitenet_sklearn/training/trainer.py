@@ -85,7 +85,7 @@ class SiteNetTrainer(NeuralNet):
         self._run(self.fit, data, seed_=seed, generator_=generator, held_out_=held_out, checkpoint_=checkpoint)
         self.after_fit_ = True
         if checkpoint is not None:
-            checkpoint.remove()
+            checkpoint.finish()
 
     def go_on_from(self, earlier):
         """Copy the history of another trainer of the same network, and the state of its optimizer if it fits."""

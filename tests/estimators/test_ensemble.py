@@ -6,6 +6,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn._pipelines import last_step
+from sitenet_sklearn.training.trainer import SiteNetTrainer
 
 QUICK = SiteNetRegressor(max_epochs=1, site_dim=6, attention_hidden_layers=(8,))
 
@@ -63,3 +65,38 @@ def test_a_frozen_estimator_is_refused(featurized, band_gaps):
     for estimator in (frozen, make_pipeline(SupercellFeaturizer(20), frozen)):
         with pytest.raises(TypeError, match="in a FrozenEstimator is never trained: give it the estimator itself"):
             SiteNetEnsemble(estimator).fit(featurized, band_gaps)
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_finished_members_are_kept_by_their_checkpoints(
+    structures, featurized, band_gaps, tmp_path, monkeypatch, in_pipeline
+):
+    network = clone(QUICK).set_params(max_epochs=3, early_stopping=True)
+    X = structures if in_pipeline else featurized
+    ensembles = [
+        SiteNetEnsemble(make_pipeline(SupercellFeaturizer(20), member) if in_pipeline else member, n_members=3)
+        for member in (network, clone(network).set_params(checkpoint_dir=tmp_path))
+    ]
+    undisturbed, resumed = (ensemble.set_params(random_state=0) for ensemble in ensembles)
+    expected = undisturbed.fit(X, band_gaps).predict(X)
+    train, run_epoch, begun, epochs = SiteNetTrainer.train, SiteNetTrainer.run_single_epoch, [], []
+
+    def interrupted(self, *args, **kwargs):
+        begun.append(self)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        train(self, *args, **kwargs)
+
+    def counted(self, iterator, training, *args, **kwargs):
+        epochs.append(training)
+        return run_epoch(self, iterator, training, *args, **kwargs)
+
+    monkeypatch.setattr(SiteNetTrainer, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        resumed.fit(X, band_gaps)
+    assert len(list(tmp_path.glob("*.ckpt"))) == 2
+    monkeypatch.setattr(SiteNetTrainer, "run_single_epoch", counted)
+    np.testing.assert_array_equal(resumed.fit(X, band_gaps).predict(X), expected)
+    assert sum(epochs) == 3
+    assert not list(tmp_path.iterdir())
+    assert all(len(last_step(member).history_) == 3 for member in resumed.estimators_)

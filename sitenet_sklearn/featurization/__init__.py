@@ -1,8 +1,8 @@
 """Featurization: from crystals to their records.
 
-`records` makes one record: primitive cell, supercell, distances, compression. `featurizer` is the scikit-learn
-transformer that makes many, `filtering` sorts out crystals that cannot be featurized, and `streaming` writes more of
-them than memory holds straight to disk.
+`records` makes one record: primitive cell, supercell, distances, compression; `own_features` adds what a user brings.
+`featurizer` is the transformer that makes many, on what scikit-learn asks of a `transformer`; `filtering` sorts out
+crystals that cannot be featurized, and `streaming` writes more of them than memory holds straight to disk.
 """
 
 from .featurizer import SupercellFeaturizer

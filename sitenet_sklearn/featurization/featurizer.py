@@ -5,9 +5,7 @@ import warnings
 from numbers import Integral, Real
 from typing import Self
 
-import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
@@ -22,12 +20,13 @@ from sitenet_sklearn.geometry.sublattice import SHAPES
 
 from .own_features import invariant_features, split_features
 from .records import ChosenSupercell, choose_supercell, featurize_chunk
+from .transformer import CrystalTransformer
 
 MAX_ATOMS = 10_000
 _CHUNK = 64
 
 
-class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class SupercellFeaturizer(CrystalTransformer):
     """Turn crystals into the sites and pairs that a Site-Net attends over.
 
     Every structure is reduced to its primitive cell, repeated into the best supercell of at most `max_atoms`
@@ -309,43 +308,3 @@ class SupercellFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     def interaction_feature_names_out_(self):
         """Names of the interaction features."""
         return interaction_feature_names(self.interaction_features)
-
-    def get_feature_names_out(self, input_features=None):  # noqa: ARG002
-        """Name the only column that the estimators after this transformer see: crystals.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Ignored.
-
-        Returns
-        -------
-        ndarray of str
-        """
-        return np.array(["crystal"], dtype=object)
-
-    def set_output(self, *, transform=None):  # noqa: ARG002
-        """Do nothing: crystals fit into no data frame, and a pipeline that asks for one must not fail.
-
-        Parameters
-        ----------
-        transform : str, default=None
-            Ignored.
-
-        Returns
-        -------
-        SupercellFeaturizer
-            The estimator itself.
-        """
-        return self
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        tags.requires_fit = False
-        tags.transformer_tags.preserves_dtype = []
-        return tags

@@ -4,7 +4,6 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from redescribe import redescribe
 from sklearn.base import clone
-from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sitenet_sklearn import RaggedCrystals, SupercellFeaturizer
@@ -133,11 +132,6 @@ def test_progress_is_shown_only_when_asked(structures, capsys):
     assert capsys.readouterr() == ("", "")
     SupercellFeaturizer(max_atoms=10, verbose=1).transform(structures[:3])
     assert "featurize" in capsys.readouterr().err
-
-
-def test_pipelines_that_ask_for_data_frames_still_work(structures):
-    pipeline = make_pipeline(SupercellFeaturizer(max_atoms=10)).set_output(transform="pandas")
-    assert isinstance(pipeline.fit_transform(structures[:2]), RaggedCrystals)
 
 
 OVERLAP = Structure(Lattice.cubic(4.0), ["Fe", "Co"], [[0, 0, 0], [0.01, 0, 0]])

@@ -80,8 +80,8 @@ def check_targets(y, ids, estimator):
         if len(np.unique(y)) < 2:
             raise ValueError(f"at least two classes are expected, all {len(y)} crystals have {str(y[0])!r}")
         return
-    lowest = np.nanmin(y.reshape(len(y), -1), axis=1)
-    if estimator.clamp and lowest.min() < 0:
+    lowest = np.nanmin(np.where(estimator.clamp, y.reshape(len(y), -1), np.inf), axis=1)
+    if lowest.min() < 0:
         k = int(lowest.argmin())
         raise ValueError(
             f"the target of {ids[k]} is {lowest[k]:.4g}, but negative values cannot be predicted: if they are meant, "

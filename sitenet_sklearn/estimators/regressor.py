@@ -66,9 +66,9 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
         How the sites of a crystal become one vector.
     cutoff : float, default=None
         Distance in angstrom beyond which a site gets no attention; None for no limit. Table 2 uses 5.
-    clamp : bool, default=True
-        Whether negative predictions become 0, as suits a band gap. The gradient passes unchanged, and the
-        loss sees the clamped value. Use False for targets that can be negative.
+    clamp : bool or sequence of bool, default=True
+        Whether negative predictions become 0, as suits a band gap; of several targets one for each, or one for all. The
+        gradient passes unchanged, and the loss sees the clamped value. Use False for targets that can be negative.
     dropout : float, default=0.0
         Share of the outputs of the layers before and after pooling that every step of training sets to 0, and half
         that share of the outputs of the attention blocks. It helps some data and harms others.
@@ -172,7 +172,7 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
 
     _parameter_constraints = {
         **BaseSiteNet._parameter_constraints,  # noqa: SLF001
-        "clamp": ["boolean"],
+        "clamp": ["boolean", tuple, list],
         "loss": [StrOptions(set(LOSSES))],
     }
 
@@ -269,19 +269,27 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
             Predictions in the unit of the training targets; NaN for masked crystals.
         """
         raw = self.predict_raw(X)
-        return raw.clip(min=0) if self.net_.module_.clamp else raw
+        return np.where(self.net_.module_.clamp, raw.clip(min=0), raw)
 
     def architecture(self):
         """Return the arguments of `SiteNet` that are parameters, as a dict."""
-        return super().architecture() | {"clamp": self.clamp}
+        return super().architecture() | {"clamp": self._clamp()}
+
+    def _clamp(self):
+        return tuple(self.clamp) if isinstance(self.clamp, tuple | list) else self.clamp
 
     def _check_target(self, y, used, *, known, name="y"):  # noqa: ARG002
         y = check_target(y, used, name)
-        if self.clamp and (y < 0).any():
-            index = np.unravel_index(np.nanargmin(y), y.shape)[0]
+        clamp = self._clamp()
+        if isinstance(clamp, tuple) and (y.shape[1:] != (len(clamp),) or not all(isinstance(c, bool) for c in clamp)):
+            raise ValueError(f"clamp must be a truth value, or one for each target of {name}, got {clamp}")
+        negative = np.where((y < 0) & np.asarray(clamp), y, 0)
+        if negative.any():
+            index = np.unravel_index(negative.argmin(), y.shape)
+            several = f" of target {index[1]}" if y.ndim == 2 else ""
             raise ValueError(
-                f"{name} holds negative targets (lowest {np.nanmin(y):.4g} at index {index}), which a clamped model "
-                "cannot predict: pass clamp=False"
+                f"{name} holds negative targets (lowest {y[index]:.4g} at index {index[0]}{several}), which a clamped "
+                f"model cannot predict: pass clamp=False{', or one truth value for each target' if several else ''}"
             )
         return y
 

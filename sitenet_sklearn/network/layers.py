@@ -149,10 +149,21 @@ def drop_out(x, share, generator=None):
     return x * noise.div_(1 - share)
 
 
-def straight_through_clamp(x):
+def straight_through_clamp(x, which=True):
     """Replace negative values by zero and pass the gradient unchanged.
 
     A plain clamp has no gradient below zero, so a band gap once predicted negative could never recover.
+
+    Parameters
+    ----------
+    x : Tensor of shape (b,) or (b, k)
+        Predictions.
+    which : bool or sequence of bool, length k, default=True
+        Whether to do so, for all columns or for each.
+
+    Returns
+    -------
+    Tensor of the same shape
 
     Examples
     --------
@@ -162,4 +173,5 @@ def straight_through_clamp(x):
     >>> straight_through_clamp(x).tolist(), x.grad.tolist()
     ([0.0, 2.0], [1.0, 1.0])
     """
-    return x + (x.clamp(min=0) - x).detach()
+    negative = (x < 0) & torch.as_tensor(which, device=x.device)
+    return x - torch.where(negative, x, 0.0).detach()

@@ -50,8 +50,8 @@ class SiteNet(nn.Module):
         Distance in angstrom beyond which no site is attended to.
     n_targets : int or None, default=None
         Number k of outputs of a crystal; None for a single one without a second axis.
-    clamp : bool, default=True
-        Whether negative outputs become 0, as the loss sees them.
+    clamp : bool or sequence of bool, length k, default=True
+        Whether negative outputs become 0, as the loss sees them; for all targets or for each.
     dropout : float, default=0.0
         Share of the outputs of the layers before and after pooling that training sets to 0; of those of the attention
         blocks it is half as many.
@@ -128,10 +128,9 @@ class SiteNet(nn.Module):
         Returns
         -------
         Tensor of shape (b,) or (b, k)
-            Predictions in the units of the targets, clamped at 0 if `clamp`.
+            Predictions in the units of the targets, clamped at 0 where `clamp` says so.
         """
-        raw = self.raw(batch)
-        return straight_through_clamp(raw) if self.clamp else raw
+        return straight_through_clamp(self.raw(batch), self.clamp)
 
     def raw(self, batch):
         """Predictions of shape (b,) or (b, k) before the clamp."""

@@ -131,12 +131,17 @@ def _check_values(config):
         "cutoff": cutoff is None or (isinstance(cutoff, int | float) and 0 < cutoff < math.inf),
         "dropout": isinstance(dropout, int | float) and 0 <= dropout < 1,
         "pooling": config["pooling"] in POOLINGS,
-        "clamp": isinstance(config["clamp"], bool),
+        "clamp": _is_clamp(config["clamp"], n_targets),
         "n_targets": n_targets is None or (isinstance(n_targets, int) and n_targets > 0),
     }
     for name, is_right in right.items():
         if not is_right:
             raise ValueError(f"its network has {name}={config[name]!r}")
+
+
+def _is_clamp(clamp, n_targets):
+    flags = clamp if isinstance(clamp, tuple) else (clamp,)
+    return all(isinstance(flag, bool) for flag in flags) and (not isinstance(clamp, tuple) or len(flags) == n_targets)
 
 
 def checksum(text, tensors):

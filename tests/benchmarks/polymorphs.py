@@ -116,4 +116,5 @@ if __name__ == "__main__":
         for label in dict.fromkeys(path.name.rpartition("__")[0] for path in paths):
             models = [load_model(path) for path in paths if path.name.rpartition("__")[0] == label]
             X = featurized(models[0]["featurizer"], options.folder)
-            report(label, np.array([[model["sitenet"].predict(x) for x in X] for model in models]), y, groups)
+            gaps = [[model["sitenet"].predict(x).reshape(len(y), -1)[:, 0] for x in X] for model in models]
+            report(label, np.array(gaps), y, groups)

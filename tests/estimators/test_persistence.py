@@ -226,6 +226,7 @@ def set_node(**values):
         (set_network(dropout=5), "its network has dropout=5"),
         (set_network(pooling="x"), "its network has pooling='x'"),
         (set_network(clamp="yes"), "its network has clamp='yes'"),
+        (set_network(clamp=[True]), r"its network has clamp=\(True,\)"),
         (set_network(n_targets=0), "its network has n_targets=0"),
         (set_network(n_blocks=float("inf")), "cannot be loaded"),
         (set_network(pre_pool_layers=[[[1]]]), "cannot be loaded"),

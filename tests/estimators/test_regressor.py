@@ -69,7 +69,7 @@ def test_negative_targets_need_the_clamp_off(featurized, band_gaps):
         SiteNetRegressor(**QUICK).fit(featurized, band_gaps - 5)
     targets = np.tile([np.nan, 1.0], (40, 1))
     targets[7, 1] = -2
-    with pytest.raises(ValueError, match=r"negative targets \(lowest -2 at index 7\)"):
+    with pytest.raises(ValueError, match=r"negative targets \(lowest -2 at index 7 of target 1\)"):
         SiteNetRegressor(**QUICK).fit(featurized, targets)
     model = SiteNetRegressor(**QUICK, clamp=False).fit(featurized, band_gaps - 5)
     np.testing.assert_array_equal(model.predict(featurized), model.predict_raw(featurized))

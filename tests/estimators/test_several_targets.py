@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.metrics import make_scorer, mean_absolute_error, r2_score, root_mean_squared_error
 from sklearn.model_selection import cross_val_score
 
-from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor
+from sitenet_sklearn import SiteNetEnsemble, SiteNetRegressor, load_model, save_model
 from sitenet_sklearn.metrics import mean_over_targets
 from sitenet_sklearn.tuning.search import tune
 
@@ -18,6 +18,30 @@ def several(band_gaps):
     targets = np.column_stack([band_gaps, -band_gaps])
     targets[::3, 1] = np.nan
     return targets
+
+
+def test_each_target_can_be_clamped_or_not(featurized, several, tmp_path):
+    model = clone(QUICK).set_params(clamp=[True, False], max_epochs=3).fit(featurized, several)
+    raw, predicted = model.predict_raw(featurized), model.predict(featurized)
+    assert (raw[:, 1] < 0).any()
+    np.testing.assert_array_equal(predicted[:, 0], raw[:, 0].clip(min=0))
+    np.testing.assert_array_equal(predicted[:, 1], raw[:, 1])
+    save_model(model, tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(load_model(tmp_path / "model.safetensors").predict(featurized), predicted)
+
+
+@pytest.mark.parametrize(
+    ("clamp", "message"),
+    [
+        (True, r"lowest .* of target 1\), which a clamped model cannot predict: pass clamp=False, or one truth value"),
+        ((False, True), r"of target 1\), which a clamped model"),
+        ((True,), r"clamp must be a truth value, or one for each target of y, got \(True,\)"),
+        ((True, 0), "clamp must be a truth value, or one for each target of y"),
+    ],
+)
+def test_negative_targets_of_a_clamped_output_are_refused(featurized, several, clamp, message):
+    with pytest.raises(ValueError, match=message):
+        clone(QUICK).set_params(clamp=clamp).fit(featurized, several)
 
 
 @pytest.mark.parametrize("metric", [mean_absolute_error, r2_score, root_mean_squared_error])

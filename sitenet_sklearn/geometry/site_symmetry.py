@@ -9,6 +9,9 @@ import numpy as np
 from sitenet_sklearn.exceptions import CrystalError
 
 CRYSTAL_SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
+_SHARES = (4.0, 2.0, 1.0, 0.5, 0.1, 0.01)
+"""Tolerances in units of the one asked for, in turn: near its own, what moyo finds depends on the description."""
+
 _LAST_SPACE_GROUP = (2, 15, 74, 142, 167, 194, 230)
 
 logging.getLogger("moyo").setLevel(logging.ERROR)  # it warns of cells that could be smaller, which are tried again here
@@ -48,8 +51,7 @@ def find_site_symmetry(cell, kinds, symprec):
     kinds : ndarray of int, shape (n,)
         Sites of different kinds are never mapped onto one another.
     symprec : float
-        Tolerance on positions, in angstrom. Where it is too large for the crystal, or makes a smaller primitive cell
-        of the one given, a tenth, hundredth or thousandth is taken.
+        Largest shift in angstrom of a site, and change of a basis vector, that make the symmetry exact.
 
     Returns
     -------
@@ -58,7 +60,7 @@ def find_site_symmetry(cell, kinds, symprec):
     Raises
     ------
     CrystalError
-        If no symmetry group fits at any of these tolerances.
+        If moyo fails at every tolerance.
 
     Examples
     --------
@@ -69,14 +71,32 @@ def find_site_symmetry(cell, kinds, symprec):
     """
     fractional = cell.positions @ np.linalg.inv(cell.lattice)
     described = moyopy.Cell(cell.lattice.tolist(), fractional.tolist(), np.asarray(kinds).tolist())
-    for tolerance in symprec / 10.0 ** np.arange(4):
+    for share in _SHARES:
         try:
-            dataset = moyopy.MoyoDataset(described, symprec=float(tolerance))
+            dataset = moyopy.MoyoDataset(described, symprec=share * symprec)
         except ValueError:
             continue
-        if dataset.prim_std_cell.num_atoms == len(fractional):
+        if _change(dataset, cell.lattice, fractional) <= symprec:
             return _read(dataset)
     raise CrystalError(f"moyo finds no symmetry group for symprec={symprec:g}: change symprec")
+
+
+def _change(dataset, basis, fractional):
+    """Shift of sites and change of the basis, in angstrom, that make a symmetry exact; infinite for a smaller cell.
+
+    It is the same for every description of a crystal.
+    """
+    ideal = dataset.prim_std_cell
+    ideal_basis, positions = np.array(ideal.basis), np.array(ideal.positions)
+    if len(positions) < len(fractional):
+        return np.inf
+    linear = np.array(dataset.prim_std_linear)
+    basis = linear.T @ basis
+    selected = (fractional - dataset.prim_std_origin_shift) @ np.linalg.inv(linear).T
+    shift = selected - positions[dataset.mapping_std_prim]
+    shift = np.linalg.norm((shift - np.rint(shift)) @ basis, axis=1).max()
+    gram, ideal_gram = basis @ basis.T, ideal_basis @ ideal_basis.T
+    return max(shift, np.abs(gram - ideal_gram).max() / np.sqrt(ideal_gram.max()))
 
 
 def _read(dataset):

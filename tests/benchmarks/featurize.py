@@ -17,9 +17,9 @@ from sitenet_sklearn import SupercellFeaturizer
 from sitenet_sklearn.featurization.records import find_geometry
 
 
-def measure(structures, max_atoms, shape):
+def measure(structures, max_atoms, shape, site_features):
     """Figures of one row."""
-    featurizer = SupercellFeaturizer(max_atoms=max_atoms, shape=shape)
+    featurizer = SupercellFeaturizer(max_atoms=max_atoms, shape=shape, site_features=site_features)
     featurizer.transform(structures[:20])
     start = time.perf_counter()
     X = featurizer.transform(structures)
@@ -41,12 +41,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n-matbench", type=int, default=1000)
     parser.add_argument("--max-atoms", type=int, nargs="+", default=[50, 100, 500])
+    parser.add_argument("--site-features", default="paper", help="a group of site features")
     options = parser.parse_args()
     print(f"{'data set':<12}{'shape':<9}{'atoms':>6}{'crystals/s':>12}{'fill':>7}{'edge':>7}{'radius':>8}{'pairs':>7}")
     for name, structures in samples(options.n_matbench):
         for shape in ("cubic", "compact"):
             for max_atoms in options.max_atoms:
-                rate, *rest = measure(structures, max_atoms, shape)
+                rate, *rest = measure(structures, max_atoms, shape, options.site_features)
                 print(
                     f"{name:<12}{shape:<9}{max_atoms:>6}{rate:>12.0f}{{:>7.3f}}{{:>7.3f}}{{:>8.2f}}{{:>7.2f}}".format(
                         *rest

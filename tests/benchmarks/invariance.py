@@ -54,13 +54,13 @@ def predict(network, X):
         return torch.cat([network.raw(collate(X[rows])) for rows in batches]).numpy()
 
 
-def measure(structures, max_atoms, shape):
+def measure(structures, max_atoms, shape, site_features):
     """Largest change of the prediction of every crystal, and the description that made it."""
     rng = np.random.default_rng(0)
-    featurizer = SupercellFeaturizer(max_atoms=max_atoms, shape=shape, n_jobs=1)
+    featurizer = SupercellFeaturizer(max_atoms=max_atoms, shape=shape, site_features=site_features, n_jobs=1)
     X = featurizer.transform(structures)
     torch.manual_seed(0)
-    network = SiteNet(clamp=False).eval()
+    network = SiteNet(len(X.site_feature_names), clamp=False).eval()
     network.standardize_inputs([collate(X[rows]) for rows in SiteBudgetSampler(X.primitive_sizes, 200)])
     expected = predict(network, X)
     described = [dict(descriptions(structure, rng)) for structure in structures]
@@ -89,6 +89,7 @@ if __name__ == "__main__":
     parser.add_argument("--n-dielectric", type=int, default=1056)
     parser.add_argument("--max-atoms", type=int, nargs="+", default=[50, 100, 500])
     parser.add_argument("--shape", nargs="+", default=["cubic", "compact"])
+    parser.add_argument("--site-features", default="paper", help="a group of site features")
     parser.add_argument("--noise", action="store_true", help="measure small random shifts of sites instead")
     options = parser.parse_args()
     for name, structures in samples(options.n_matbench):
@@ -103,7 +104,7 @@ if __name__ == "__main__":
                         flush=True,
                     )
                     continue
-                change, spread = measure(structures, max_atoms, shape)
+                change, spread = measure(structures, max_atoms, shape, options.site_features)
                 for description, values in change.items():
                     changed = np.flatnonzero(values > TOLERANCE)
                     formulas = [f"{structures[k].composition.reduced_formula} {values[k]:.1e}" for k in changed[:8]]

@@ -52,6 +52,19 @@ def test_it_does_not_depend_on_the_description(crystals, rng, name):
         assert sorted(zip(kinds, found.orbit_size, found.site_order, strict=True)) == sites
 
 
+@pytest.mark.parametrize(("size", "order"), [(0.005, 16), (0.05, 1)])
+def test_sites_may_move_by_the_tolerance(rng, size, order):
+    rutile = Structure.from_spacegroup(
+        "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
+    )
+    for _ in range(5):
+        almost = rutile.copy()
+        for k in range(len(rutile)):
+            step = rng.normal(size=3)
+            almost.translate_sites([k], size * step / np.linalg.norm(step), frac_coords=False)
+        assert {symmetry_of(redescribe(almost, rng))[0].order for _ in range(3)} == {order}
+
+
 def test_a_tolerance_that_would_make_the_cell_smaller_is_reduced(caplog):
     almost = PrimitiveCell(np.diag([3.0, 3.0, 6.0]), np.array([[0, 0, 0], [0, 0, 3.006]]), np.arange(2))
     with caplog.at_level(logging.WARNING):

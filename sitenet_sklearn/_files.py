@@ -67,13 +67,15 @@ def write_whole_file(path, content):
         temporary.write_bytes(content)
 
 
-def lock_of(path):
+def lock_of(path, *, patience=0.0):
     """Lock a file for this process, as long as it lives.
 
     Parameters
     ----------
     path : path-like
         File, which need not exist; the lock is a hidden file beside it.
+    patience : float, default=0.0
+        Seconds to wait for another process.
 
     Returns
     -------
@@ -83,7 +85,7 @@ def lock_of(path):
     path = Path(path)
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=patience)
     except Timeout:
         return None
     return lock

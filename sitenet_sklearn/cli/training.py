@@ -34,6 +34,7 @@ from .options import (
 )
 from .outputs import check_output, writes
 from .pipelines import check_targets, make_model, study_name, write_fitted
+from .study_files import StudyFiles, table_of
 
 Output = Annotated[Path, typer.Option(help="Model to write: .safetensors, or .joblib.")]
 CACHE = "crystals.sqlite"
@@ -127,7 +128,7 @@ def tune(
     """
     search = _import_tune()
     parameters, storage = parse_parameters(parameter), storage or f"{output}.journal"
-    for path, suffixes in ((output, MODELS), (_table_of(output), None)):
+    for path, suffixes in ((output, MODELS), (table_of(output), None)):
         check_output(path, [data, *_pretrained(parameters)], overwrite=overwrite, suffixes=suffixes)
         if "://" not in storage and Path(storage).resolve() == path.resolve():
             raise typer.BadParameter(f"--storage {storage} would be replaced by the output: choose another name")
@@ -135,23 +136,30 @@ def tune(
     pipeline = make_model(parameters, classify=classify, quiet=True, **settings)
     crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
     name = study_name(data, structure_column, [crystals.names, classify, space, folds, pruner], pipeline)
-    result = search(
-        pipeline,
-        crystals.structures,
-        crystals.y,
-        space,
-        cv=folds,
-        n_trials=trials,
-        timeout=timeout,
-        pruner=pruner,
-        storage=storage if "://" in storage else Path(storage),
-        study_name=name,
-        random_state=seed,
-        verbose=int(not quiet),
-    )
-    write_fitted(result.best_estimator, output)
-    _tell_study(result, output, as_json=as_json)
-    say(f"study {name} in {storage}; wrote {output}")
+    files = StudyFiles(output, name, overwrite=overwrite)
+    with files.claimed():
+        result = search(
+            pipeline,
+            crystals.structures,
+            crystals.y,
+            space,
+            cv=folds,
+            n_trials=trials,
+            timeout=timeout,
+            pruner=pruner,
+            storage=storage if "://" in storage else Path(storage),
+            study_name=name,
+            random_state=seed,
+            verbose=int(not quiet),
+        )
+    try:
+        with files.writing():
+            write_fitted(result.best_estimator, output)
+            _write_trials(result, files.table)
+    except FileExistsError as error:
+        raise FileExistsError(f"{error}, with --storage {storage}, where all trials are kept") from error
+    _tell_study(result, as_json=as_json)
+    say(f"study {name} in {storage}; wrote {output} and {files.table}")
 
 
 def _read(data, target, pipeline, *, on_error, structure_column):
@@ -181,23 +189,19 @@ def _pretrained(parameters):
     return [Path(value) for name, value in parameters.items() if name.endswith("pretrained") and isinstance(value, str)]
 
 
-def _table_of(output):
-    """Where the table of trials goes."""
-    return output.with_name(f"{output.stem}-trials.csv")
-
-
-def _tell_study(result, output, *, as_json):
-    """Write the table of trials beside the output, and print score and parameters of the best."""
-    table = _table_of(output)
+def _write_trials(result, table):
     with written_whole(table) as temporary:
         result.trials.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _tell_study(result, *, as_json):
+    """Print score and parameters of the best trial."""
     score, parameters = rounded(result.study.best_value), result.study.best_params
     if as_json:
         typer.echo(json.dumps({"score": score, "parameters": parameters, "trials": len(result.trials)}))
     else:
         lines = {"score": score} | parameters
         typer.echo("\n".join(f"{name},{value}" for name, value in lines.items()))
-    say(f"wrote {table}")
 
 
 def _import_tune():

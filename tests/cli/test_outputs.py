@@ -215,3 +215,23 @@ def test_a_study_is_not_replaced_by_its_own_output(folder):
     assert result.exit_code == 2
     assert "would be replaced by the output" in " ".join(result.output.replace("│", "").split())
     assert not (folder / "best.safetensors").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_two_studies_do_not_write_one_file(monkeypatch):
+    from sitenet_sklearn.tuning import search
+
+    pd.read_csv("gaps.csv").assign(gap=[3.0, 2.0, 1.0, 0.5]).to_csv("others.csv", index=False)
+    options = "--target gap --output best.safetensors --trials 1 --folds 2 --max-epochs 1 --max-atoms 20 -q"
+    tune, refused = search.tune, []
+
+    def while_another_begins(*arguments, **settings):
+        monkeypatch.setattr(search, "tune", tune)
+        refused.append(sitenet("tune", "others.csv", *options.split()))
+        return tune(*arguments, **settings)
+
+    monkeypatch.setattr(search, "tune", while_another_begins)
+    assert sitenet("tune", "gaps.csv", *options.split()).exit_code == 0
+    assert refused[0].exit_code == 2
+    assert "is of the study sitenet-" in " ".join(refused[0].stderr.replace("│", " ").split())
+    assert pd.read_csv("best-trials.csv").shape[0] == 1

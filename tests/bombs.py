@@ -19,6 +19,7 @@ from safetensors.torch import load, save
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, load_model, save_model
 from sitenet_sklearn.crystals.structures import as_structure
 from sitenet_sklearn.network.weights_file import checksum
+from sitenet_sklearn.tables import read_table
 from sitenet_sklearn.training.checkpoint import TrainingCheckpoint
 
 SECONDS = 2
@@ -163,6 +164,21 @@ CHECKPOINTS = {
 """Edit and message."""
 
 
+TABLES = {
+    "a.csv.gz": (b"file\n" + b"a" * 10**8, "a row has more than 16 MiB"),
+    "b.csv.gz": (b'file,gap\na,"' + b"\n" * 10**8, "a row has more than 16 MiB"),
+    "a.jsonl.gz": (b'{"file": "' + b"a" * 10**8, "a row has more than 16 MiB"),
+    "wide.csv": (b"a," * 200_000, "more than 10000 columns"),
+}
+"""Content and message."""
+
+
+def write_table(name, content, folder):
+    """Write a table; return what opens it."""
+    (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return partial(read_table, folder / name)
+
+
 def ask_for_millions(_):
     """Return what asks for a supercell of ten million atoms."""
     return partial(SupercellFeaturizer(max_atoms=10**7).fit, [Structure(Lattice.cubic(3.35), ["Po"], [[0, 0, 0]])])
@@ -177,5 +193,6 @@ BOMBS = (
     }
     | {name: (partial(write_model, edit), message) for name, (edit, message) in MODELS.items()}
     | {name: (partial(write_checkpoint, edit), message) for name, (edit, message) in CHECKPOINTS.items()}
+    | {f"table {name}": (partial(write_table, name, content), message) for name, (content, message) in TABLES.items()}
     | {"supercell of ten million atoms": (ask_for_millions, "must be an int in the range")}
 )

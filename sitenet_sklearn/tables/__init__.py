@@ -1,7 +1,8 @@
 """Tables: crystals, targets and predictions as files have them.
 
-`reading` reads CSV, lines of JSON, folders and single files; `labelled` adds targets and finds all that is wrong with
-them before anything long begins; `predictions` makes the table of predictions, and goes on after a kill.
+`rows` reads CSV and lines of JSON in bounded memory, `reading` these, folders and single files; `labelled` adds targets
+and finds all that is wrong with them before anything long begins; `predictions` makes the table of predictions, and
+goes on after a kill.
 """
 
 from .labelled import Labelled, read_labelled

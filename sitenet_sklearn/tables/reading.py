@@ -1,10 +1,8 @@
 """Crystals as files hold many of them: tables in CSV, lines of JSON, folders in CGCNN's form, single files."""
 
-import gzip
 import hashlib
 import json
 import re
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -17,6 +15,8 @@ from sitenet_sklearn.crystals.crystal_files import structure_from_text
 from sitenet_sklearn.crystals.structures import as_structure, is_file
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
+from .rows import csv_frames, json_frames
+
 TABLES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 """Endings of files that hold a table; every other file is one crystal."""
 
@@ -24,8 +24,6 @@ CRYSTAL_COLUMNS = ("structure", "cif", "poscar", "file", "path", "cif_file")
 ID_COLUMNS = ("id", "material_id")
 PROPERTIES = "id_prop.csv"
 """Name of CGCNN's table in its folder."""
-
-LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def read_tables(paths, *, structure_column=None, chunk_size=1024):
     structure_column : str, default=None
         Column of crystals; None for the only one of `CRYSTAL_COLUMNS`.
     chunk_size : int, default=1024
-        Rows to hold in memory at a time.
+        Most rows to hold in memory at a time; fewer where they are long.
 
     Yields
     ------
@@ -83,7 +81,8 @@ def read_tables(paths, *, structure_column=None, chunk_size=1024):
     FileNotFoundError
         If there is no such table, or nothing in a folder.
     ValueError
-        If a table is empty or damaged, or if it is not clear which column holds the crystals.
+        If a table is empty or damaged, has two columns of one name, more than 10,000 columns or a row of more than 16
+        MiB, or if it is not clear which column holds the crystals.
     """
     for of_tables, group in groupby(map(Path, paths), is_table):
         if of_tables:
@@ -121,7 +120,7 @@ def read_table(path, *, structure_column=None):
     """
     if Path(path).is_file() and not is_table(path):
         raise ValueError(f"{path} is not a table: expected a folder, or a file whose name ends in {', '.join(TABLES)}")
-    (table,) = _table_in_chunks(Path(path), structure_column, LARGEST)
+    (table,) = _table_in_chunks(Path(path), structure_column, None)
     return table
 
 
@@ -143,7 +142,7 @@ def files_read(path):
     base = path if path.is_dir() else path.parent
     yield from path.iterdir() if path.is_dir() else ()
     with suppress(ValueError, FileNotFoundError):  # a damaged table: whoever reads it says so
-        for frame in _frames(path, LARGEST) if is_table(path) else ():
+        for frame in _frames(path, 1024) if is_table(path) else ():
             for column in frame:
                 yield from (base / entry for entry in frame[column] if _is_path(entry))
 
@@ -261,38 +260,9 @@ def _frames(path, chunk_size):
     if path.is_dir():
         yield from _folder(path, chunk_size)
     elif path.name.lower().endswith((".csv", ".csv.gz")):
-        yield from _csv(path, chunk_size)
+        yield from csv_frames(path, chunk_size)
     else:
-        records = _json_lines(path)
-        while chunk := list(islice(records, chunk_size)):
-            yield pd.DataFrame(chunk)
-
-
-def _csv(path, chunk_size, **options):
-    try:
-        with pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=chunk_size, **options) as frames:
-            yield from (frame for frame in frames if len(frame))
-    except (ValueError, OSError, EOFError, zlib.error) as error:  # pandas' errors of parsing are ValueErrors
-        raise ValueError(f"{path} is not read as CSV: {error!s:.200}") from error
-
-
-def _json_lines(path):
-    open_text = gzip.open if path.name.lower().endswith(".gz") else open
-    number = 0
-    try:
-        with open_text(path, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):  # noqa: B007
-                if line.strip():
-                    yield _record(line)
-    except (ValueError, OSError, EOFError, RecursionError, zlib.error) as error:
-        raise ValueError(f"{path} is not read as lines of JSON, line {number}: {error!s:.200}") from error
-
-
-def _record(line):
-    record = json.loads(line)
-    if not isinstance(record, dict):
-        raise ValueError(f"expected an object, got {line.strip():.40}")  # noqa: TRY004
-    return record
+        yield from json_frames(path, chunk_size)
 
 
 def _folder(path, chunk_size):
@@ -300,10 +270,11 @@ def _folder(path, chunk_size):
         files = sorted(found.name for found in path.glob("*.cif"))
         if not files:
             raise FileNotFoundError(f"the folder {path} holds neither {PROPERTIES} nor CIF files")
-        for start in range(0, len(files), chunk_size):
-            yield pd.DataFrame({"file": files[start : start + chunk_size]})
+        step = chunk_size or len(files)
+        for start in range(0, len(files), step):
+            yield pd.DataFrame({"file": files[start : start + step]})
         return
-    for frame in _csv(path / PROPERTIES, chunk_size, header=None):
+    for frame in csv_frames(path / PROPERTIES, chunk_size, has_header=False):
         named = frame.rename(columns={0: "id"} | {k: str(k) for k in frame.columns if k})
         yield named.assign(file=named["id"] + ".cif")
 

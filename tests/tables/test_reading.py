@@ -101,14 +101,14 @@ def test_the_column_of_crystals_can_be_named(tmp_path):
     ("name", "text", "message"),
     [
         ("a.csv", None, "no such file or folder"),
-        ("a.csv", "", "a.csv is not read as CSV: No columns to parse"),
+        ("a.csv", "", "a.csv is not read as CSV: it holds nothing, not even the names of columns"),
         ("a.csv", "file\n", "holds no crystals: at least one row"),
         ("a.csv", "gap\n1\n", "no column of crystals, expected one of structure, cif"),
         ("a.csv", "cif,file\n1,2\n", "columns of crystals cif and file, .*name it with --structure-column"),
         ("a.csv", 'file\n"a\n', "a.csv is not read as CSV"),
         ("a.jsonl", '{"file": "a"}\n{"file"\n', "a.jsonl is not read as lines of JSON, line 2"),
         ("a.jsonl", "[1]\n", r"line 1: expected an object, got \[1\]"),
-        ("a.jsonl.gz", "plain", "a.jsonl.gz is not read as lines of JSON, line 0"),
+        ("a.jsonl.gz", "plain", "a.jsonl.gz is not read as lines of JSON, line 1"),
         ("a.cif", "data_", "a.cif is not a table: expected a folder, or a file whose name ends in .csv"),
     ],
 )

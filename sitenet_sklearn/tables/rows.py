@@ -1,0 +1,194 @@
+"""Rows of CSV and of lines of JSON, as data frames, in bounded memory however well a file compresses."""
+
+import gzip
+import io
+import json
+import re
+import zlib
+from collections import Counter
+from itertools import chain
+
+import pandas as pd
+
+MAX_RECORD = 2**24
+"""Longest row, in bytes after decompression: four times the longest crystal that is read as text."""
+
+MAX_LINES = 250_000
+"""Most lines of a row of CSV."""
+
+MAX_CHUNK = 2**26
+"""Bytes after which a part of a table ends, however few rows it has."""
+
+MAX_COLUMNS = 10_000
+"""Most columns of a table."""
+
+TOO_LONG = (
+    f"a row has more than {MAX_RECORD >> 20} MiB or {MAX_LINES} lines: keep only the crystal and its values, and close "
+    "quotation marks"
+)
+TOO_MANY = f"it has more than {MAX_COLUMNS} columns: keep only those that are used"
+
+_QUOTED = re.compile(rb'(^|[,\r])"[^"]*+(?:""[^"]*+)*+"')
+_OPEN = re.compile(rb'(^|[,\r])"')
+
+
+def csv_frames(path, chunk_size=None, *, has_header=True):
+    """Read a CSV file part by part.
+
+    Parameters
+    ----------
+    path : Path
+        File; compressed if its name ends in .gz.
+    chunk_size : int, default=None
+        Most rows of a part, which may have fewer where they are long; None for all rows at once.
+    has_header : bool, default=True
+        Whether the first row has the names of the columns; otherwise they are numbered from 0.
+
+    Yields
+    ------
+    pandas.DataFrame
+        Text only; none of them empty.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, if two columns have one name, if it has more than 10,000 columns, or a row of more than 16
+        MiB.
+    """
+    start = 0
+    try:
+        with _opened(path) as file:
+            records = _csv_records(file)
+            first = next(records, (b"", 0))
+            _check_width(first[0])
+            header, names = (first[0], _names(first[0])) if has_header else (b"", None)
+            for part in _parts(records if has_header else chain([first], records), chunk_size):
+                frame = _parse(header + b"".join(part))
+                yield frame if names is None else frame[1:].set_axis(names, axis=1).reset_index(drop=True)
+                start += len(part)
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # pandas' errors of parsing are ValueErrors
+        where = f", from row {start} on" if start else ""
+        raise ValueError(f"{path} is not read as CSV{where}: {error!s:.200}") from error
+
+
+def json_frames(path, chunk_size=None):
+    """Read a file with an object of JSON on every line, part by part.
+
+    Parameters
+    ----------
+    path : Path
+        File; compressed if its name ends in .gz.
+    chunk_size : int, default=None
+        As in `csv_frames`.
+
+    Yields
+    ------
+    pandas.DataFrame
+        None of them empty.
+
+    Raises
+    ------
+    ValueError
+        As in `csv_frames`; the message names the line.
+    """
+    for part in _parts(_json_records(path), chunk_size):
+        if len(set().union(*part)) > MAX_COLUMNS:
+            raise ValueError(f"{path} is not read as lines of JSON: {TOO_MANY}")
+        yield pd.DataFrame(part)
+
+
+def _parts(records, chunk_size):
+    """Yield lists of records, of pairs of a record and its size in bytes."""
+    part, n_bytes = [], 0
+    for record, size in records:
+        part.append(record)
+        n_bytes += size
+        if chunk_size is not None and (len(part) >= chunk_size or n_bytes >= MAX_CHUNK):
+            yield part
+            part, n_bytes = [], 0
+    if part:
+        yield part
+
+
+def _opened(path):
+    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _line(file):
+    line = file.readline(MAX_RECORD + 1)
+    if len(line) > MAX_RECORD:
+        raise ValueError(TOO_LONG)
+    return line
+
+
+def _csv_records(file):
+    """Yield the rows, which are several lines where an entry in quotation marks is, and their sizes."""
+    lines, size, is_open = [], 0, False
+    while line := _line(file):
+        if not is_open and line.isspace():
+            continue
+        lines.append(line)
+        size += len(line)
+        if size > MAX_RECORD or len(lines) > MAX_LINES:
+            raise ValueError(TOO_LONG)
+        is_open = _ends_open(line, is_open=is_open)
+        if not is_open:
+            yield b"".join(lines), size
+            lines, size = [], 0
+    if lines:
+        raise ValueError("the last row has a quotation mark that is not closed")
+
+
+def _ends_open(line, *, is_open):
+    """Whether a line ends within quotation marks; they count where they begin an entry, or where they close it."""
+    if b'"' not in line:
+        return is_open
+    return _OPEN.search(_QUOTED.sub(b",", b'"' + line if is_open else line)) is not None
+
+
+def _check_width(row):
+    if not row:
+        raise ValueError("it holds nothing, not even the names of columns")
+    if row.count(b",") >= MAX_COLUMNS:
+        raise ValueError(TOO_MANY)
+
+
+def _names(header):
+    """Names of the columns; a column without one is called as pandas calls it."""
+    names = [name or f"Unnamed: {k}" for k, name in enumerate(_parse(header).iloc[0])]
+    (name, times), *_ = Counter(names).most_common(1)
+    if times > 1:
+        raise ValueError(f"{times} columns are called {name!r}: give every column a name of its own")
+    return names
+
+
+def _parse(text):
+    return pd.read_csv(io.BytesIO(text), header=None, dtype=str, keep_default_na=False)
+
+
+def _json_records(path):
+    """Yield the objects and the sizes of their lines."""
+    number = 1
+    try:
+        with _opened(path) as file:
+            while line := _line(file):
+                if line.strip():
+                    yield _record(line), len(line)
+                number += 1
+    except (ValueError, OSError, EOFError, RecursionError, zlib.error) as error:
+        raise ValueError(f"{path} is not read as lines of JSON, line {number}: {error!s:.200}") from error
+
+
+def _record(line):
+    record = json.loads(line, object_pairs_hook=_object)
+    if not isinstance(record, dict):
+        raise ValueError(f"expected an object, got {line.decode().strip():.40}")  # noqa: TRY004
+    return record
+
+
+def _object(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{max(names, key=names.count)!r} is named twice in one object")
+    return found

@@ -16,7 +16,7 @@ class Failure:
     name : str
         Label in a Series, path of a file, or empty.
     formula : str
-        Formula, or "?" where none could be read.
+        Formula, or "?" where none could be read; messages leave that out.
     reason : str
         What is wrong, and what was expected.
     """
@@ -27,7 +27,8 @@ class Failure:
     reason: str
 
     def __str__(self):
-        return f"index {self.index} ({' '.join(filter(None, (self.name, self.formula)))}): {self.reason}"
+        known = " ".join(filter(None, (self.name, self.formula.removeprefix("?"))))
+        return f"index {self.index} ({known}): {self.reason}" if known else f"index {self.index}: {self.reason}"
 
 
 class FeaturizationError(RuntimeError):

@@ -10,6 +10,8 @@ import typer
 from tqdm.auto import tqdm
 
 from sitenet_sklearn import __version__
+from sitenet_sklearn.estimators.chunks import split_featurizer
+from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.tables.predictions import PredictionFile, predict_tables
 from sitenet_sklearn.tables.reading import is_table, read_tables
 
@@ -19,6 +21,8 @@ from .options import (
     CrystalFiles,
     Jobs,
     Json,
+    MaxAtoms,
+    MaxEpochs,
     ModelFile,
     Overwrite,
     Quiet,
@@ -27,7 +31,7 @@ from .options import (
     say,
     say_left_out,
 )
-from .outputs import check_output, write_table
+from .outputs import check_folder, check_output, write_table
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -80,8 +84,13 @@ def predict(
     if done:
         say(f"{done} crystals are done already")
     name = "id" if any(map(is_table, files)) else "file"
+    can_mask = on_error == "raise" and split_featurizer(pipeline)[0] is not None
+    remedy = "\nmend them, or leave their predictions empty with --on-error mask" if can_mask else ""
     parts = predict_tables(pipeline, read_tables(files, **options), skip=done, on_error=on_error, n_jobs=jobs)
-    with _told(file), tqdm(desc="predict", unit="crystal", initial=done, disable=True if quiet else None) as bar:
+    with (
+        _told(file, remedy),
+        tqdm(desc="predict", unit="crystal", initial=done, disable=True if quiet else None) as bar,
+    ):
         for k, (predictions, failures) in enumerate(parts):
             say_left_out(failures, "not predicted")
             named = predictions.rename(columns={"id": name})
@@ -95,10 +104,12 @@ def predict(
 
 
 @contextmanager
-def _told(file):
-    """Say after Ctrl-C what is kept."""
+def _told(file, remedy):
+    """Say after Ctrl-C what is kept, and what helps where crystals fail."""
     try:
         yield
+    except FeaturizationError as error:
+        raise RuntimeError(f"{error}{remedy}") from error
     except KeyboardInterrupt:
         if file is not None:
             say(f"interrupted; {file.rows} crystals are kept: run the same command again to resume")
@@ -108,8 +119,8 @@ def _told(file):
 def demo(
     *,
     output: Annotated[Path, typer.Option(help="Folder for the model, predictions and plot.")] = Path("sitenet-demo"),
-    max_atoms: Annotated[int, typer.Option(min=1, help="Size of the supercells.")] = 100,
-    max_epochs: Annotated[int, typer.Option(min=1, help="Length of training.")] = 40,
+    max_atoms: MaxAtoms = 100,
+    max_epochs: MaxEpochs = 40,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the models.")] = 0,
     crystals: Annotated[int | None, typer.Option(min=20, max=1056, help="Use only some, for a quick look.")] = None,
     overwrite: Overwrite = False,
@@ -118,6 +129,7 @@ def demo(
 
     Example: sitenet demo --output sitenet-demo
     """
+    check_folder(output, "--output")
     for name in FILES if output.is_dir() else ():
         check_output(output / name, overwrite=overwrite)
     n = crystals or 1056
@@ -142,13 +154,14 @@ for command in (
 
 
 def run(arguments=None):
-    """Run the command line and turn errors of the user's data into one line and exit code 1."""
+    """Run the command line and turn errors of the user's data into a message and exit code 1."""
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
             app(arguments, prog_name="sitenet")
         except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError) as error:
-            say(f"Error: {error}")
+            known = isinstance(error, OSError) and error.filename and error.strerror
+            say(f"Error: {error.filename}: {error.strerror}" if known else f"Error: {error}")
             sys.exit(1)
 
 

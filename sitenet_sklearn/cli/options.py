@@ -34,14 +34,23 @@ StructureColumn = Annotated[
 Skip = Annotated[
     Literal["raise", "skip"], typer.Option(help="What to do with rows that cannot be used: stop, or leave them out.")
 ]
-Jobs = Annotated[int, typer.Option(help="Processes that featurize; -1 for one per core.")]
+
+
+def check_jobs(jobs: int):
+    """Refuse a number of processes that means nothing."""
+    if jobs == 0:
+        raise typer.BadParameter("0 processes cannot work: pass 1 or more, or -1 for one per core")
+    return jobs
+
+
+Jobs = Annotated[int, typer.Option(callback=check_jobs, help="Processes that featurize; -1 for one per core.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Parameters = Annotated[
     list[str] | None,
     typer.Option("--parameter", metavar="NAME=VALUE", help="Any parameter, as sitenet__lr=0.001; may be repeated."),
 ]
-MaxAtoms = Annotated[int, typer.Option(min=1, help="Size of the supercells.")]
+MaxAtoms = Annotated[int, typer.Option(min=1, max=10_000, help="Size of the supercells.")]
 MaxEpochs = Annotated[int, typer.Option(min=1, help="Length of training.")]
 Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]

@@ -45,6 +45,26 @@ def check_output(path, inputs=(), *, overwrite, option="--output", suffixes=None
         raise typer.BadParameter(f"{option} {path} exists: choose another name, or replace it with --overwrite")
 
 
+def check_folder(path, option):
+    """Refuse a folder that cannot be made, as what has its name, or that of a folder above it, is none.
+
+    Parameters
+    ----------
+    path : Path
+        Folder, which need not exist.
+    option : str
+        Option that named it, for messages.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it cannot be made.
+    """
+    for place in (path, *path.absolute().parents):
+        if (place.exists() or place.is_symlink()) and not place.is_dir():
+            raise typer.BadParameter(f"{option} {path} is to be a folder, but {place} is none: choose another name")
+
+
 def writes(option):
     """Decorate a command that writes the file of an option: meanwhile no other command can write it.
 

@@ -8,8 +8,10 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn._files import written_whole
-from sitenet_sklearn._validation import validate_parameters
+from sitenet_sklearn._pipelines import parameter_names, similar_names
+from sitenet_sklearn._validation import check_widths, validate_parameters
 from sitenet_sklearn.estimators.classifier import SiteNetClassifier
+from sitenet_sklearn.estimators.parameters import LAYERS
 from sitenet_sklearn.estimators.persistence import save_model
 from sitenet_sklearn.estimators.regressor import SiteNetRegressor
 from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
@@ -57,11 +59,26 @@ def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settin
         n_jobs=jobs,
         verbose=int(not quiet),
     )
-    pipeline = Pipeline([("featurizer", featurizer), ("sitenet", site_net)]).set_params(**parameters)
+    pipeline = Pipeline([("featurizer", featurizer), ("sitenet", site_net)])
+    _check_names(parameters, pipeline)
+    pipeline.set_params(**parameters)
     for step in pipeline:
         validate_parameters(step)
-    resolve_device(pipeline[-1].device)
+    check_widths(pipeline[-1], LAYERS)
+    try:
+        resolve_device(pipeline[-1].device)
+    except RuntimeError as error:
+        raise ValueError(f"the device {device!r} is unknown: expected auto, cpu, cuda or cuda:1") from error
     return pipeline
+
+
+def _check_names(parameters, pipeline):
+    known = [name for name in parameter_names(pipeline) if "__" in name]
+    for name in parameters:
+        if name not in known:
+            kinds = f": sitenet__ and a parameter of {type(pipeline[-1]).__name__}, or featurizer__ and one of "
+            hint = similar_names(name, known) or f"{kinds}SupercellFeaturizer are expected"
+            raise ValueError(f"unknown parameter {name!r}{hint}")
 
 
 def check_targets(y, ids, estimator):

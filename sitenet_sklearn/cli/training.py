@@ -32,7 +32,7 @@ from .options import (
     say,
     say_left_out,
 )
-from .outputs import check_output, writes
+from .outputs import check_folder, check_output, writes
 from .pipelines import check_targets, make_model, study_name, write_fitted
 from .study_files import StudyFiles, table_of
 
@@ -73,7 +73,8 @@ def fit(
     own_folder = checkpoint_dir is None
     folder = checkpoint_dir or output.with_name(f"{output.name}.checkpoints")
     settings = {"max_atoms": max_atoms, "max_epochs": max_epochs, "device": device, "random_state": seed, "jobs": jobs}
-    pipeline = make_model(parameters, classify=classify, quiet=quiet, **settings)
+    pipeline = _make(parameters, classify=classify, quiet=quiet, **settings)
+    check_folder(folder, "--checkpoint-dir (the default)" if own_folder else "--checkpoint-dir")
     crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
     folder.mkdir(parents=True, exist_ok=True)
     cache = folder / CACHE
@@ -126,32 +127,31 @@ def tune(
 
     Example: sitenet tune gaps.csv --target band_gap --output best.safetensors --trials 30
     """
-    search = _import_tune()
+    search, check_journal = _import_tune()
     parameters, storage = parse_parameters(parameter), storage or f"{output}.journal"
     for path, suffixes in ((output, MODELS), (table_of(output), None)):
         check_output(path, [data, *_pretrained(parameters)], overwrite=overwrite, suffixes=suffixes)
         if "://" not in storage and Path(storage).resolve() == path.resolve():
             raise typer.BadParameter(f"--storage {storage} would be replaced by the output: choose another name")
+    try:
+        check_journal(storage)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"--storage {error}") from error
     settings = {"max_atoms": max_atoms, "max_epochs": max_epochs, "device": device, "random_state": seed, "jobs": jobs}
-    pipeline = make_model(parameters, classify=classify, quiet=True, **settings)
+    pipeline = _make(parameters, classify=classify, quiet=True, **settings)
     crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
+    if folds > len(crystals.y):
+        raise typer.BadParameter(f"--folds {folds} are more than the {len(crystals.y)} crystals: choose fewer")
     name = study_name(data, structure_column, [crystals.names, classify, space, folds, pruner], pipeline)
     files = StudyFiles(output, name, overwrite=overwrite)
-    with files.claimed():
-        result = search(
-            pipeline,
-            crystals.structures,
-            crystals.y,
-            space,
-            cv=folds,
-            n_trials=trials,
-            timeout=timeout,
-            pruner=pruner,
-            storage=storage if "://" in storage else Path(storage),
-            study_name=name,
-            random_state=seed,
-            verbose=int(not quiet),
-        )
+    options = {"cv": folds, "n_trials": trials, "timeout": timeout, "pruner": pruner, "random_state": seed}
+    options |= {"storage": storage if "://" in storage else Path(storage), "study_name": name}
+    try:
+        with files.claimed():
+            result = search(pipeline, crystals.structures, crystals.y, space, **options, verbose=int(not quiet))
+    except KeyboardInterrupt:
+        say(f"interrupted; run the same command again to go on with the study {name} in {storage}")
+        raise
     try:
         with files.writing():
             write_fitted(result.best_estimator, output)
@@ -160,6 +160,17 @@ def tune(
         raise FileExistsError(f"{error}, with --storage {storage}, where all trials are kept") from error
     _tell_study(result, as_json=as_json)
     say(f"study {name} in {storage}; wrote {output} and {files.table}")
+
+
+def _make(parameters, **settings):
+    """Make the pipeline; what is wrong with the options is wrong usage."""
+    for path in _pretrained(parameters):
+        if not path.is_file():
+            raise typer.BadParameter(f"no model file {path}")
+    try:
+        return make_model(parameters, **settings)
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _read(data, target, pipeline, *, on_error, structure_column):
@@ -207,8 +218,9 @@ def _tell_study(result, *, as_json):
 def _import_tune():
     try:
         from sitenet_sklearn.tuning.search import tune as search
+        from sitenet_sklearn.tuning.studies import check_journal
     except ModuleNotFoundError as error:
         if error.name not in {"optuna", "optuna_integration"}:
             raise
         raise RuntimeError(f"tune needs {error.name}: install it with pip install 'sitenet-sklearn[tune]'") from error
-    return search
+    return search, check_journal

@@ -1,15 +1,15 @@
 """Search spaces of Optuna: the published ranges, the few parameters that matter, and checks of anyone's own."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from numbers import Real
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from sklearn.base import clone
 
-from sitenet_sklearn._pipelines import last_step, steps_of
-from sitenet_sklearn._validation import validate_parameters
+from sitenet_sklearn._pipelines import last_step, parameter_names, similar_names, steps_of
+from sitenet_sklearn._validation import check_widths, validate_parameters
+from sitenet_sklearn.estimators.parameters import LAYERS
 from sitenet_sklearn.network.sitenet import SiteNet
 
 SPACES = {
@@ -90,12 +90,12 @@ def check_space(space, estimator):
         raise TypeError(f"space must be a dict of Optuna distributions, got {type(space).__name__}")
     if not space:
         raise ValueError("space is empty: give at least one parameter, or a level of search_space")
-    known = _parameter_names(estimator)
+    known = parameter_names(estimator)
     for name, distribution in space.items():
         if not isinstance(distribution, BaseDistribution):
             raise TypeError(f"{name} must be an Optuna distribution, got {distribution!r}")
         if name not in known:
-            raise ValueError(f"unknown parameter {name!r}{_suggestion(name, known)}")
+            raise ValueError(f"unknown parameter {name!r}{similar_names(name, known)}")
         for value in _ends(distribution):
             try:
                 _build(clone(estimator).set_params(**{name: value}))
@@ -130,19 +130,6 @@ _SUGGEST = {
 }
 
 
-def _parameter_names(estimator):
-    """Names that `set_params` takes, those of widths and depths of layers included."""
-    names = list(estimator.get_params())
-    layers = [name for name in names if name.endswith("_layers")]
-    return names + [f"{name}__{part}" for name in layers for part in ("width", "depth")]
-
-
-def _suggestion(name, known):
-    similar = get_close_matches(name, known, n=2, cutoff=0.5)
-    similar += [other for other in known if other.endswith(f"__{name}") and other not in similar]
-    return f"; did you mean {' or '.join(map(repr, similar))}?" if similar else ""
-
-
 def _holds(distribution, value):
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
@@ -159,5 +146,6 @@ def _build(estimator):
     """Validate parameters and build the network without memory for its weights."""
     for step in steps_of(estimator):
         validate_parameters(step)
+    check_widths(last_step(estimator), LAYERS)
     with torch.device("meta"):
         SiteNet(**last_step(estimator).architecture())

@@ -117,12 +117,34 @@ def as_storage(storage):
     """Turn a path into a journal; leave URLs, storages and None as they are."""
     if not _is_path(storage):
         return storage
+    check_journal(storage)
+    return JournalStorage(JournalFileBackend(str(Path(storage))))
+
+
+def check_journal(storage):
+    """Check that a path is a journal, or can become one; whatever is no path passes.
+
+    Parameters
+    ----------
+    storage : object
+        As in `open_study`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If its folder is not there.
+    ValueError
+        If it is something else.
+    """
+    if not _is_path(storage):
+        return
     path = Path(storage)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, but the journal of a study is a file: name one in it")
     if path.is_file() and not _begins_as_journal(path):
         raise ValueError(f"{path} is no journal of a study: name another file")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} for the journal {path.name}: make it first")
-    return JournalStorage(JournalFileBackend(str(path)))
 
 
 def give_sign_of_life(trial):
@@ -161,9 +183,9 @@ def fail_dead_trials(study):
 
 @contextlib.contextmanager
 def quiet():
-    """Keep Optuna from printing a line for every study and trial, inside a with block."""
+    """Keep Optuna from printing a line for every study and trial, or the traceback of an error, in a with block."""
     level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         yield
     finally:

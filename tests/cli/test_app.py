@@ -71,8 +71,8 @@ def test_a_table_printed_in_chunks_has_one_header(model, structures, tmp_path):
     ("arguments", "message"),
     [
         (["predict", "no.joblib", "x.cif"], "no model file no.joblib"),
-        (["predict", "MODEL", "x.cif"], "index 0 (x.cif ?): no such file"),
-        (["predict", "MODEL", "broken.cif"], "index 0 (broken.cif ?): the file is not read as a crystal"),
+        (["predict", "MODEL", "x.cif"], "index 0 (x.cif): no such file"),
+        (["predict", "MODEL", "broken.cif"], "index 0 (broken.cif): the file is not read as a crystal"),
         (
             ["predict", "broken.cif", "broken.cif"],
             "broken.cif is not a model file: its name must end in .safetensors or",
@@ -81,7 +81,10 @@ def test_a_table_printed_in_chunks_has_one_header(model, structures, tmp_path):
         (["predict", "other.joblib", "broken.cif"], "holds a dict, which cannot predict"),
         (["predict", "MODEL", "alloy.cif"], "Error: 1 of the crystals cannot be featurized"),
         (["predict", "linear.joblib", "good.cif"], "Error: "),
+        (["predict", "MODEL", "alloy.cif"], "or leave their predictions empty with --on-error mask"),
+        (["predict", "MODEL", "good.cif", "--jobs", "0"], "0 processes cannot work"),
         (["demo", "--max-epochs", "0"], "--max-epochs"),
+        (["demo", "--output", "good.cif"], "--output good.cif is to be a folder, but good.cif is none"),
         (["dmeo"], "dmeo"),
     ],
 )
@@ -188,7 +191,7 @@ def test_predict_takes_tables_and_masks(model, structures, tmp_path):
     assert first["id"] == "x"
     assert first["prediction"] == pytest.approx(joblib.load(model).predict(structures[:1])[0], rel=1e-3)
     assert second == {"id": "y", "formula": None, "prediction": None}
-    assert "not predicted: 1\n  index 1 (y ?): no such file" in result.stderr
+    assert "not predicted: 1\n  index 1 (y): no such file" in result.stderr
 
 
 def test_predict_writes_a_file_and_goes_on(model, structures, tmp_path, monkeypatch):

@@ -84,9 +84,9 @@ def test_fit_skips_and_says_so(table, tmp_path):
     arguments = ["fit", tmp_path / "some.jsonl", "--target", "gap", "--output", tmp_path / "a.joblib", *SMALL]
     result = sitenet(*arguments)
     assert result.exit_code == 1
-    assert "index 20 (bad ?)" in str(result.exception)
+    assert "index 20 (bad)" in str(result.exception)
     result = sitenet(*arguments, "--on-error", "skip")
-    assert "left out: 1\n  index 20 (bad ?): the dict is not read as a crystal" in result.stderr
+    assert "left out: 1\n  index 20 (bad): the dict is not read as a crystal" in result.stderr
     assert "20 training crystals" in result.stderr
 
 
@@ -96,7 +96,16 @@ def test_fit_skips_and_says_so(table, tmp_path):
         (["--output", "a.txt"], 2, "must end in .safetensors or .joblib"),
         (["--output", "none/a.joblib"], 2, "cannot be written"),
         (["--output", "a.joblib", "--parameter", "lr"], 2, "is not of the form NAME=VALUE"),
-        (["--output", "a.joblib", "--parameter", "sitenet__lr=-1"], 1, "The 'lr' parameter"),
+        (["--output", "a.joblib", "--parameter", "sitenet__lr=-1"], 2, "The 'lr' parameter"),
+        (["--output", "a.joblib", "--parameter", "lr=0.1"], 2, "did you mean 'sitenet__lr'?"),
+        (
+            ["--output", "a.joblib", "--parameter", "sitenet__pretrained=no.safetensors"],
+            2,
+            "no model file no.safetensors",
+        ),
+        (["--output", "a.joblib", "--device", "tpu"], 2, "the device 'tpu' is unknown"),
+        (["--output", "a.joblib", "--jobs", "0"], 2, "0 processes cannot work"),
+        (["--output", "a.joblib", "--max-atoms", "10001"], 2, "--max-atoms"),
         (["--output", "a.joblib"], 1, "name the column of the target with --target"),
         (["--output", "a.joblib", "--on-error", "mask"], 2, "--on-error"),
     ],
@@ -108,6 +117,42 @@ def test_wrong_options_are_found_at_once(table, tmp_path, monkeypatch, command, 
     assert result.exit_code == code
     assert message in " ".join(f"{result.stderr} {result.exception}".replace("│", " ").split())
     assert not list(tmp_path.iterdir())
+
+
+OWN = ["--output", "a.joblib", "--target", "gap"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", *OWN], "--checkpoint-dir (the default) a.joblib.checkpoints is to be a folder, but a.joblib.check"),
+        (["fit", *OWN, "--checkpoint-dir", "file/x"], "--checkpoint-dir file/x is to be a folder"),
+        (["tune", *OWN, "--storage", "."], "--storage . is a folder, but the journal of a study is a file"),
+        (["tune", *OWN, "--storage", "file"], "--storage file is no journal of a study: name another file"),
+        (["tune", *OWN, "--storage", "no/file"], "--storage no folder no for the journal file: make it first"),
+        (["tune", *OWN, "--folds", "21"], "--folds 21 are more than the 20 crystals"),
+    ],
+)
+def test_files_in_the_way_are_found_at_once(table, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    for name in ("file", "a.joblib.checkpoints"):
+        (tmp_path / name).write_text("mine")
+    result = sitenet(arguments[0], table, *arguments[1:])
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "a.joblib.checkpoints"}
+
+
+def test_ctrl_c_tells_where_the_study_is(table, tmp_path, monkeypatch):
+    from sitenet_sklearn.tuning import search
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search, "tune", interrupted)
+    result = sitenet("tune", table, "--target", "gap", "--output", tmp_path / "a.joblib", *SMALL)
+    assert result.exit_code == 130
+    assert "interrupted; run the same command again to go on with the study sitenet-" in result.stderr
 
 
 def test_tune_goes_on_with_its_study(table, tmp_path):

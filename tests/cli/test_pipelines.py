@@ -23,10 +23,19 @@ def test_features_are_the_finest_unless_others_are_named():
 @pytest.mark.parametrize(
     ("parameters", "options", "message"),
     [
-        ({"sitenet__rl": 0.1}, {}, "Invalid parameter 'rl'"),
+        (
+            {"sitenet__rl": 0.1},
+            {},
+            "unknown parameter 'sitenet__rl': sitenet__ and a parameter of SiteNetRegressor, or",
+        ),
+        ({"lr": 0.1}, {}, "unknown parameter 'lr'; did you mean 'sitenet__lr'"),
+        ({"max_atoms": 9}, {}, "unknown parameter 'max_atoms'; did you mean 'featurizer__max_atoms'"),
+        ({"site__droput": 0.1}, {}, "did you mean 'sitenet__dropout'"),
+        ({"sitenet": 5}, {}, "unknown parameter 'sitenet'"),
+        ({"sitenet__post_pool_layers": (0,)}, {}, "positive integers"),
         ({"sitenet__lr": "fast"}, {}, "The 'lr' parameter"),
         ({"featurizer__max_atoms": 0}, {}, "The 'max_atoms' parameter"),
-        ({}, {"device": "cudda"}, "cudda"),
+        ({}, {"device": "cudda"}, "the device 'cudda' is unknown: expected auto, cpu, cuda or cuda:1"),
     ],
 )
 def test_wrong_parameters_are_found_at_once(parameters, options, message):

@@ -41,7 +41,7 @@ def test_a_folder_has_its_first_column_as_target(crystals, tmp_path):
 BAD = ("a,good.cif,1", "b,alloy.cif,2", "c,none.cif,3", "d,good.cif,", "e,good.cif,wide", "f,good.cif,inf")
 REASONS = [
     "index 1 (b Cs0.5Cl1): the structure is disordered",
-    "index 2 (c ?): no such file",
+    "index 2 (c): no such file",
     "index 3 (d Cs1Cl1): no target gap",
     "index 4 (e Cs1Cl1): the target gap is 'wide', expected a number",
     "index 5 (f Cs1Cl1): the target gap is 'inf', expected a number",

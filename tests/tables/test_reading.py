@@ -153,7 +153,7 @@ def test_failures_have_index_and_id(caesium, tmp_path):
     (tmp_path / "table.csv").write_text("id,file\nx,a.cif\ny,b.cif\n")
     structures, (failure,) = read_structures(read_table(tmp_path / "table.csv"), start=10)
     assert structures[1] is None
-    assert str(failure) == f"index 11 (y ?): no such file: {tmp_path / 'b.cif'}"
+    assert str(failure) == f"index 11 (y): no such file: {tmp_path / 'b.cif'}"
 
 
 def test_hash_follows_content_and_not_chunks(caesium, tmp_path):

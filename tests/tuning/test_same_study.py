@@ -173,3 +173,16 @@ def test_workers_that_begin_together_share_a_new_database(tmp_path):
     errors = [worker.communicate()[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * 4, errors
     assert len(optuna.load_study(study_name="gap", storage=url).trials) == 4
+
+
+def test_ctrl_c_shows_no_traceback_of_optuna(featurized, band_gaps, capsys, caplog):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    optuna.logging.enable_propagation()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            search(featurized, band_gaps, None, scoring=interrupted)
+    finally:
+        optuna.logging.disable_propagation()
+    assert "Traceback" not in capsys.readouterr().err + caplog.text

@@ -29,6 +29,13 @@ def test_the_ranges_of_the_paper_hold_the_model_of_the_paper():
         assert distribution._contains(distribution.to_internal_repr(value)), name
 
 
+@pytest.mark.parametrize("value", [0, -1])
+def test_layers_without_width_are_refused(value):
+    space = {"post_pool_layers__width": IntDistribution(value, 4)}
+    with pytest.raises(ValueError, match=rf"post_pool_layers__width={value} of the space cannot be built: .*positive"):
+        check_space(space, SiteNetRegressor())
+
+
 def test_widths_and_depths_of_layers():
     model = SiteNetRegressor(attention_hidden_layers=())
     assert model.set_params(pre_pool_layers__depth=3).pre_pool_layers == (94, 94, 94)

@@ -144,11 +144,18 @@ def tune(
         raise typer.BadParameter(f"--folds {folds} are more than the {len(crystals.y)} crystals: choose fewer")
     name = study_name(data, structure_column, [crystals.names, classify, space, folds, pruner], pipeline)
     files = StudyFiles(output, name, overwrite=overwrite)
-    options = {"cv": folds, "n_trials": trials, "timeout": timeout, "pruner": pruner, "random_state": seed}
-    options |= {"storage": storage if "://" in storage else Path(storage), "study_name": name}
+    options = {
+        "n_trials": trials,
+        "timeout": timeout,
+        "pruner": pruner,
+        "random_state": seed,
+        "verbose": int(not quiet),
+    }
+    kept = storage if "://" in storage else Path(storage)
     try:
         with files.claimed():
-            result = search(pipeline, crystals.structures, crystals.y, space, **options, verbose=int(not quiet))
+            X, y = crystals.structures, crystals.y
+            result = search(pipeline, X, y, space, cv=folds, storage=kept, study_name=name, **options)
     except KeyboardInterrupt:
         say(f"interrupted; run the same command again to go on with the study {name} in {storage}")
         raise

@@ -2,6 +2,8 @@
 
 import tempfile
 import time
+from copy import copy
+from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +11,7 @@ import numpy as np
 import optuna
 from joblib import Parallel, delayed, effective_n_jobs
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
@@ -128,7 +131,8 @@ def tune(
         with the study that is there, and many processes may work on it at a time.
     study_name : str, default="sitenet"
         Name of the study in the storage. A study that was begun with other crystals, targets, parameters, folds,
-        scoring or space is refused.
+        scoring or space is refused. Another `pruner`, `sampler` or `random_state` is not: they decide what is tried and
+        for how long, and not what a score means.
     scoring : str or callable, default=None
         Score of scikit-learn to maximise; None is the negative mean absolute error, over the targets that are known, of
         classifiers the accuracy.
@@ -151,8 +155,9 @@ def tune(
     ConnectionError
         If the storage cannot be reached.
     TypeError, ValueError
-        If the space is empty, names what the estimator does not have, or holds what cannot be built, if X and y
-        differ in length, or if the study is another one; all of it before any crystal is featurized.
+        If a setting is of another kind, if the space is empty, names what the estimator does not have, or holds what
+        cannot be built, if X and y differ in length, or if the study is another one; all of it before any crystal is
+        featurized.
     RuntimeError
         If no trial was completed.
 
@@ -168,6 +173,7 @@ def tune(
     ((30,), 2)
     """
     _check_steps(estimator)
+    _check_settings(n_trials=n_trials, timeout=timeout, n_jobs=n_jobs, sampler=sampler)
     if len(steps_of(estimator)) == 1:
         check_crystals(X, last_step(estimator))
     check_consistent_length(X, y)
@@ -182,7 +188,7 @@ def tune(
     if site_net.random_state is None:
         estimator.set_params(**{f"{prefix}random_state": seed})
     classifies, y = is_classifier(site_net), np.asarray(y)
-    splits = list(check_cv(cv, y, classifier=classifies).split(X, y, groups))
+    splits = list(_seeded(check_cv(cv, y, classifier=classifies), seed).split(X, y, groups))
     scoring = scoring or ("accuracy" if classifies else make_scorer(mean_over_targets, greater_is_better=False))
     check_scoring(site_net, scoring=scoring)
     trial = {"space": dict(space), "splits": splits, "scoring": scoring, "seed": seed if sampler is None else None}
@@ -257,9 +263,28 @@ def _check_steps(estimator):
             )
 
 
+def _check_settings(*, n_trials, timeout, n_jobs, sampler):
+    for name, value, is_right, expected in (
+        ("n_trials", n_trials, isinstance(n_trials, Integral) and n_trials > 0, "a positive integer"),
+        ("timeout", timeout, timeout is None or isinstance(timeout, Real), "a number of seconds or None"),
+        ("n_jobs", n_jobs, n_jobs is None or (isinstance(n_jobs, Integral) and n_jobs), "an integer, not 0, or None"),
+        ("sampler", sampler, sampler is None or isinstance(sampler, BaseSampler), "a sampler of Optuna or None"),
+    ):
+        if not is_right:
+            raise ValueError(f"{name} must be {expected}, got {value!r}")
+
+
+def _seeded(cv, seed):
+    """Give a splitter that shuffles without a seed of its own the one of the search."""
+    if getattr(cv, "random_state", seed) is None:
+        cv = copy(cv)
+        cv.random_state = seed
+    return cv
+
+
 def _pruner(pruner, n_epochs):
     if isinstance(pruner, BasePruner):
         return pruner
-    if pruner not in PRUNERS:
+    if not isinstance(pruner, str) or pruner not in PRUNERS:
         raise ValueError(f"pruner must be one of {', '.join(PRUNERS)} or one of Optuna's, got {pruner!r}")
     return PRUNERS[pruner](n_epochs)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import optuna
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
@@ -116,6 +116,8 @@ def claim_study(study, identity, storage):
 def as_storage(storage):
     """Turn a path into a journal; leave URLs, storages and None as they are."""
     if not _is_path(storage):
+        if not isinstance(storage, str | BaseStorage | None):
+            raise TypeError(f"storage must be a path, a URL, a storage of Optuna or None, got {storage!r}")
         return storage
     check_journal(storage)
     return JournalStorage(JournalFileBackend(str(Path(storage))))

@@ -143,6 +143,15 @@ def test_shuffled_folds_are_the_same_for_every_trial(network, featurized, band_g
     assert len(set(scores(result))) == 1
 
 
+def test_shuffled_folds_follow_from_the_seed(network, featurized, band_gaps, tmp_path):
+    for n_trials in (1, 2):  # the second call goes on with the study, which has the same folds
+        options = {"cv": KFold(2, shuffle=True), "n_trials": n_trials, "storage": tmp_path / "journal"}
+        result = tune(network, featurized, band_gaps, LR, random_state=0, **options)
+    assert len(result.trials) == 2
+    with pytest.raises(ValueError, match=r"was begun with other .*folds"):
+        tune(network, featurized, band_gaps, LR, random_state=1, **options)
+
+
 @pytest.mark.parametrize("storage", [None, "journal"])
 def test_several_processes(network, featurized, band_gaps, tmp_path, storage):
     storage = storage and tmp_path / storage
@@ -235,6 +244,13 @@ def test_a_killed_worker_loses_its_running_trial_alone(shared):
         ),
         ({"storage": "postgresql://nobody@127.0.0.1:1/none"}, ConnectionError, "cannot be reached"),
         ({"storage": "nowhere/journal"}, FileNotFoundError, "no folder nowhere for the journal"),
+        ({"n_trials": "3"}, ValueError, "n_trials must be a positive integer, got '3'"),
+        ({"n_trials": 2.5}, ValueError, "n_trials must be a positive integer, got 2.5"),
+        ({"timeout": "3"}, ValueError, "timeout must be a number of seconds or None, got '3'"),
+        ({"n_jobs": 0}, ValueError, "n_jobs must be an integer, not 0, or None, got 0"),
+        ({"sampler": "tpe"}, ValueError, "sampler must be a sampler of Optuna or None, got 'tpe'"),
+        ({"storage": 3}, TypeError, "storage must be a path, a URL, a storage of Optuna or None, got 3"),
+        ({"pruner": ["median"]}, ValueError, "pruner must be one of halving"),
         ({"pruner": "harsh"}, ValueError, "pruner must be one of halving, median, hyperband, none"),
         (
             {"space": {"sitenet__loss": CategoricalDistribution(["l1", "mse"])}},

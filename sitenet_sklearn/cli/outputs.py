@@ -3,6 +3,7 @@
 import sys
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 
 import typer
 
@@ -87,9 +88,10 @@ def writes(option):
 
 @contextmanager
 def _locked(path, option):
-    if path is None or path.is_dir() or not path.absolute().parent.is_dir():  # what `check_output` refuses
+    if path is None:
         yield
         return
+    _check_name(path, option, ())
     lock = lock_of(path)
     if lock is None:
         raise typer.BadParameter(f"{option} {path} is being written by another process: wait, or choose another name")
@@ -106,6 +108,9 @@ def _check_name(path, option, suffixes):
         raise typer.BadParameter(f"{option} {path} cannot be written: it is a folder")
     if not path.absolute().parent.is_dir():
         raise typer.BadParameter(f"{option} {path} cannot be written: the folder {path.parent} does not exist")
+    folder = path.absolute().parent.resolve()
+    if (path.exists() and not path.is_file()) or folder == Path("/dev") or folder.is_relative_to("/proc"):
+        raise typer.BadParameter(f"{option} {path} cannot be written, as it is a device or pipe: name a file")
 
 
 @contextmanager

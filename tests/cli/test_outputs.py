@@ -209,6 +209,17 @@ def test_what_another_command_writes_is_not_written(folder, command):
     assert not (folder / "out.safetensors").exists()
 
 
+@pytest.mark.parametrize("command", ["predict gap.safetensors gaps.csv", "explain gap.safetensors gaps.csv"])
+@pytest.mark.parametrize("path", ["/dev/stdout", "pipe"])
+def test_devices_and_pipes_are_not_replaced(folder, command, path):
+    os.mkfifo(folder / "pipe")
+    options = ["--overwrite"] if path == "pipe" else []  # where this fails, devices of the machine stay as they are
+    result = sitenet(*command.split(), "--output", path, *options)
+    assert result.exit_code == 2
+    assert "as it is a device or pipe: name a file" in " ".join(result.stderr.replace("│", " ").split())
+    assert (folder / "pipe").is_fifo()
+
+
 def test_a_study_is_not_replaced_by_its_own_output(folder):
     command = "tune gaps.csv --target gap --output best.safetensors --storage ./best.safetensors"
     result = sitenet(*command.split())

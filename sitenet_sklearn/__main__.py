@@ -1,5 +1,6 @@
 """Entry point of `sitenet` and `python -m sitenet_sklearn`."""
 
+import signal
 import sys
 
 
@@ -7,11 +8,16 @@ def main():
     """Run the command line, or say what to install for it."""
     try:
         from .cli.app import run
+
+        run()
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "matplotlib"}:
             raise
         sys.exit(f"sitenet needs {error.name}: install it with pip install 'sitenet-sklearn[cli]'")
-    run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the process without a traceback
 
 
 if __name__ == "__main__":

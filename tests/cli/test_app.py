@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -223,3 +224,22 @@ def test_without_typer_it_says_what_to_install():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "pip install 'sitenet-sklearn[cli]'" in result.stderr
+
+
+@pytest.mark.parametrize("where", ["import", "end"])
+def test_ctrl_c_before_and_after_a_command_shows_no_traceback(where):
+    """While the command line is imported, and while the process ends."""
+    interrupt = "import os, signal, sys; os.kill(os.getpid(), signal.SIGINT)"
+    code = {
+        "import": "import sitenet_sklearn, sys, signal, os\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'sitenet_sklearn.cli.app':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n",
+        "end": f"import atexit; atexit.register(exec, {interrupt!r}, {{}})\n",
+    }[where]
+    code += "import sys; sys.argv[1:] = ['--version']\nfrom sitenet_sklearn.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == {"import": 130, "end": -signal.SIGINT}[where]
+    assert "Traceback" not in done.stderr

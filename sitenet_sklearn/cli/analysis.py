@@ -46,7 +46,9 @@ def evaluate(
     *,
     target: Targets = None,
     report: Annotated[Path | None, typer.Option(help="HTML file with figures and the largest errors.")] = None,
-    quantity: Annotated[str | None, typer.Option(help="What the report calls the target. Default: its column.")] = None,
+    quantity: Annotated[
+        str | None, typer.Option(help="What the report calls a single target. Default: its column.")
+    ] = None,
     unit: Annotated[str, typer.Option(help="Unit of the target in the report.")] = "eV",
     on_error: Skip = "raise",
     structure_column: StructureColumn = None,

@@ -59,9 +59,9 @@ def predict(
     output: Annotated[
         Path | None, typer.Option(help="File to write instead of stdout; after a kill the same command goes on.")
     ] = None,
-    chunk_size: Annotated[int, typer.Option(min=1, help="Crystals to hold in memory at a time.")] = 1024,
+    chunk_size: Annotated[int, typer.Option(min=1, help="Most crystals to hold in memory at a time.")] = 1024,
     on_error: Annotated[
-        Literal["raise", "mask"], typer.Option(help="What to do with crystals that fail: stop, or leave them empty.")
+        Literal["raise", "mask"], typer.Option(help="If crystals fail: stop, or leave their predictions empty.")
     ] = "raise",
     structure_column: StructureColumn = None,
     jobs: Jobs = 1,
@@ -69,7 +69,7 @@ def predict(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ):
-    """Predict for crystals in files and tables, and print a table as CSV.
+    """Predict for crystals in files and tables; the result is a table in CSV or lines of JSON.
 
     Example: sitenet predict gap.safetensors my.cif POSCAR
     """

@@ -11,21 +11,21 @@ from sitenet_sklearn.estimators.persistence import load_model
 
 MODELS = (".safetensors", ".joblib")
 
-ModelFile = Annotated[Path, typer.Argument(help="Fitted pipeline: .safetensors, or joblib from those you trust.")]
+ModelFile = Annotated[Path, typer.Argument(help="Fitted pipeline: .safetensors, or .joblib from those you trust.")]
 TableFile = Annotated[
     Path,
     typer.Argument(help="CSV, JSON lines (.jsonl), both also as .gz, or a folder with CIF files and id_prop.csv."),
 ]
 CrystalFiles = Annotated[
     list[Path],
-    typer.Argument(help="Crystals: CIF, POSCAR or any other format pymatgen reads; or tables and folders of crystals."),
+    typer.Argument(help="Crystals: CIF, POSCAR and other formats of pymatgen; tables and folders of crystals."),
 ]
 Targets = Annotated[
     list[str] | None,
     typer.Option(
         "--target",
         metavar="COLUMN",
-        help="Column of the target; repeat for several. In a folder with id_prop.csv a number.",
+        help="Column of the target; repeat for several. Those of id_prop.csv are 1 (default), 2, ...",
     ),
 ]
 StructureColumn = Annotated[
@@ -44,18 +44,22 @@ def check_jobs(jobs: int):
 
 
 Jobs = Annotated[int, typer.Option(callback=check_jobs, help="Processes that featurize; -1 for one per core.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Give results as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Parameters = Annotated[
     list[str] | None,
-    typer.Option("--parameter", metavar="NAME=VALUE", help="Any parameter, as sitenet__lr=0.001; may be repeated."),
+    typer.Option(
+        "--parameter",
+        metavar="NAME=VALUE",
+        help="A parameter of featurizer or Site-Net, as sitenet__lr=0.001; may repeat.",
+    ),
 ]
-MaxAtoms = Annotated[int, typer.Option(min=1, max=10_000, help="Size of the supercells.")]
-MaxEpochs = Annotated[int, typer.Option(min=1, help="Length of training.")]
+MaxAtoms = Annotated[int, typer.Option(min=1, max=10_000, help="Size of the supercells, in atoms.")]
+MaxEpochs = Annotated[int, typer.Option(min=1, help="Length of training, in epochs.")]
 Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
 Classify = Annotated[bool, typer.Option("--classify", help="The target is a class, not a number.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace output files that exist.")]
 
 
 def say(message):

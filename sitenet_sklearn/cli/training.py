@@ -53,7 +53,7 @@ def fit(
     seed: Seed = 0,
     jobs: Jobs = 1,
     checkpoint_dir: Annotated[
-        Path | None, typer.Option(help="Folder for the checkpoint of a training. Default: OUTPUT.checkpoints")
+        Path | None, typer.Option(help="Folder for the checkpoint of the training. Default: OUTPUT.checkpoints")
     ] = None,
     on_error: Skip = "raise",
     parameter: Parameters = None,
@@ -103,7 +103,7 @@ def tune(
     space: Annotated[Literal["small", "paper"], typer.Option(help="Where to search.")] = "small",
     folds: Annotated[int, typer.Option(min=2, help="Folds of cross-validation.")] = 5,
     pruner: Annotated[
-        Literal["halving", "median", "hyperband", "none"], typer.Option(help="Which trials end early.")
+        Literal["halving", "median", "hyperband", "none"], typer.Option(help="How trials that end early are chosen.")
     ] = "halving",
     timeout: Annotated[float | None, typer.Option(min=0, help="Start no new trial after so many seconds.")] = None,
     storage: Annotated[
@@ -123,7 +123,7 @@ def tune(
 ):
     """Search the hyper-parameters that predict held-out crystals best, and train with them.
 
-    Run the same command again to resume the study; run it in several places to share the work.
+    After Ctrl-C or a kill, run the same command again to resume the study; run it in several places to share the work.
 
     Example: sitenet tune gaps.csv --target band_gap --output best.safetensors --trials 30
     """

@@ -88,6 +88,9 @@ def lock_of(path, *, patience=0.0):
         lock.acquire(timeout=patience)
     except Timeout:
         return None
+    except BaseException:  # Ctrl-C after the lock was taken: whoever comes next must get it
+        lock.release(force=True)
+        raise
     return lock
 
 

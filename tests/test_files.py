@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
-from sitenet_sklearn._files import PartialFile, plain, written_whole
+from sitenet_sklearn._files import PartialFile, lock_of, plain, unlock, written_whole
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -56,3 +57,18 @@ def test_what_json_holds_is_made_plain():
     assert [type(value) for value in plain(values)] == [float, int, int, bool, type(None), str, list]
     with pytest.raises(TypeError, match="numbers, text and lists of them, got dict"):
         plain([{}])
+
+
+def test_ctrl_c_while_a_lock_is_taken_leaves_none(tmp_path, monkeypatch):
+    class Interrupted(FileLock):
+        def acquire(self, *args, **kwargs):
+            super().acquire(*args, **kwargs)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sitenet_sklearn._files.FileLock", Interrupted)
+    with pytest.raises(KeyboardInterrupt) as kept:  # and with it the lock, as in an exception that is shown later
+        lock_of(tmp_path / "a")
+    monkeypatch.undo()
+    lock = lock_of(tmp_path / "a")
+    assert lock is not None, kept
+    unlock(lock)

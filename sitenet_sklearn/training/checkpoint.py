@@ -50,7 +50,7 @@ class TrainingCheckpoint:
         self.path, self.lock = _free_file(folder, f"sitenet-{fingerprint[:20]}")
         try:
             self.seed = _seed_of(self.path) if self.path.is_file() else seed
-        except ValueError:
+        except BaseException:  # a damaged file, or Ctrl-C while it was read
             self._unlock()
             raise
 

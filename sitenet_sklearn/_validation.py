@@ -5,6 +5,7 @@ The estimators hold tables of constraints, `_parameter_constraints`, for it.
 
 import numbers
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ __all__ = [
     "check_sample_weight",
     "check_target",
     "check_widths",
+    "choose_preset",
     "name_difference",
     "unchanged_after_error",
     "validate_parameters",
@@ -163,6 +165,14 @@ def name_difference(names, expected):
         return f"{len(names)} instead of {len(expected)}: {', '.join(parts)}"
     first, other = next((a, b) for a, b in zip(names, expected, strict=False) if a != b)
     return f"the same {len(names)} in another order, first {first!r} instead of {other!r}"
+
+
+def choose_preset(presets, name):
+    """Return the parameters of a preset, a dict; ValueError if there is none of that name."""
+    if name not in presets:
+        similar = get_close_matches(str(name), presets, n=1, cutoff=0) or presets
+        raise ValueError(f"unknown preset {name!r}; did you mean {' or '.join(map(repr, similar))}?")
+    return presets[name]
 
 
 def check_widths(estimator, names):

@@ -65,10 +65,7 @@ def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settin
     for step in pipeline:
         validate_parameters(step)
     check_widths(pipeline[-1], LAYERS)
-    try:
-        resolve_device(pipeline[-1].device)
-    except RuntimeError as error:
-        raise ValueError(f"the device {device!r} is unknown: expected auto, cpu, cuda or cuda:1") from error
+    resolve_device(pipeline[-1].device)
     return pipeline
 
 

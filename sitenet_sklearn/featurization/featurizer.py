@@ -9,7 +9,13 @@ from joblib import Parallel, delayed
 from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
-from sitenet_sklearn._validation import Interval, StrOptions, _fit_context, check_complete, validate_parameters
+from sitenet_sklearn._validation import (
+    Interval,
+    StrOptions,
+    _fit_context,
+    check_complete,
+    validate_parameters,
+)
 from sitenet_sklearn.crystals.crystal import empty_crystal
 from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES, interaction_feature_names
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
@@ -19,6 +25,7 @@ from sitenet_sklearn.exceptions import Failure, FeaturizationError
 from sitenet_sklearn.geometry.sublattice import SHAPES
 
 from .own_features import invariant_features, split_features
+from .presets import FeaturizerPresets
 from .records import ChosenSupercell, choose_supercell, featurize_chunk
 from .transformer import CrystalTransformer
 
@@ -26,7 +33,7 @@ MAX_ATOMS = 10_000
 _CHUNK = 64
 
 
-class SupercellFeaturizer(CrystalTransformer):
+class SupercellFeaturizer(FeaturizerPresets, CrystalTransformer):
     """Turn crystals into the sites and pairs that a Site-Net attends over.
 
     Every structure is reduced to its primitive cell, repeated into the best supercell of at most `max_atoms`

@@ -331,13 +331,7 @@ def make_trainer(
 
 
 def resolve_device(device):
-    """Turn "auto" into the GPU if CUDA has one and the CPU otherwise; refuse one that is not there.
-
-    Examples
-    --------
-    >>> resolve_device("cpu")
-    device(type='cpu')
-    """
+    """Turn "auto" into the GPU if CUDA has one and the CPU otherwise; refuse one that is not there."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -26,6 +26,8 @@ from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
 MATBENCH, GAP, ENERGY = "matbench_mp_gap_train", "band_gap_eV", "formation_energy_eV_per_atom"
 FEATURES = {
     "all": {"site_features": "all", "interaction_features": "gaussians"},
+    "environment": {"site_features": ("elements", "environment"), "interaction_features": "gaussians"},
+    "symmetry": {"site_features": ("elements", "symmetry"), "interaction_features": "gaussians"},
     "elements": {"site_features": "elements", "interaction_features": "gaussians"},
     "sites": {"site_features": "elements"},
     "paper": {},

@@ -155,6 +155,8 @@ def name_difference(names, expected):
     "5 instead of 2: also 'b', 'c', 'd' and 1 more, without 'x'"
     >>> name_difference(("b", "a"), ("a", "b"))
     "the same 2 in another order, first 'b' instead of 'a'"
+    >>> name_difference(("a", "b", "b"), ("a", "b"))
+    '3 instead of 2, some of them several times'
     """
     parts = [
         f"{word} {', '.join(map(repr, those[:3]))}" + (f" and {len(those) - 3} more" if len(those) > 3 else "")
@@ -163,7 +165,9 @@ def name_difference(names, expected):
     ]
     if parts:
         return f"{len(names)} instead of {len(expected)}: {', '.join(parts)}"
-    first, other = next((a, b) for a, b in zip(names, expected, strict=False) if a != b)
+    if len(names) != len(expected):
+        return f"{len(names)} instead of {len(expected)}, some of them several times"
+    first, other = next((a, b) for a, b in zip(names, expected, strict=True) if a != b)
     return f"the same {len(names)} in another order, first {first!r} instead of {other!r}"
 
 

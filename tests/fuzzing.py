@@ -78,6 +78,9 @@ def featurize_beside_a_good_one(rng, material, item):
         assert not failure.reason.startswith("unexpected"), failure.reason
     check_values("X", X.stored()[0])
     assert (np.isfinite(material.pipeline[-1].predict(X)) == X.valid).all(), "a prediction is not finite"
+    finer = featurizer.set_params(site_features="all").transform_with_failures([item, GOOD])[0]
+    check_values("X of all site features", finer.stored()[0])
+    assert finer.valid[1], "the good crystal beside it was lost"
     return "refused" if failures else "result"
 
 

@@ -92,6 +92,25 @@ def site_feature_names(chosen="all"):
     return tuple(dict.fromkeys(names))
 
 
+def site_feature_spread(names):
+    """Say how much standardised site features spread: 1, but features of environment and symmetry 0.1.
+
+    There are many of these, and they go together: at full size a network learns the training crystals by heart.
+
+    Parameters
+    ----------
+    names : sequence of str, length f
+        Names of site features.
+
+    Returns
+    -------
+    ndarray of shape (f,)
+        Standard deviations.
+    """
+    local = {*ENVIRONMENT, *SYMMETRY}
+    return np.array([0.1 if name in local else 1.0 for name in names])
+
+
 def describe_sites(names, atomic_numbers, oxidation_states, *, cell=None, symprec=0.01, own=None):
     """Compute the features of sites, and tell which sites are alike.
 

@@ -19,6 +19,7 @@ from sitenet_sklearn._validation import (
     unchanged_after_error,
 )
 from sitenet_sklearn._versions import versions
+from sitenet_sklearn.crystals.site_features import site_feature_spread
 from sitenet_sklearn.network.batch import CrystalDataset
 from sitenet_sklearn.training.callbacks import check_callbacks
 from sitenet_sklearn.training.checkpoint import TrainingCheckpoint, fingerprint_of_training
@@ -288,7 +289,8 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         self._remember_features(*names)
         weights = torch.as_tensor(data.weight, dtype=torch.float32) if np.ptp(data.weight) > 0 else None
         if self.pretrained is None:
-            network.standardize_inputs(batches(data.crystals), weights)
+            spread = torch.as_tensor(site_feature_spread(names[0]))
+            network.standardize_inputs(batches(data.crystals), weights, spread=spread)
         if self.pretrained is None or self.new_head:
             targets = torch.as_tensor(self._targets_to_standardize(data.y), dtype=torch.float32)
             network.standardize_target(targets, weights)

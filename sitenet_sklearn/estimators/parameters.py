@@ -60,7 +60,7 @@ _PAPER = {
     "early_stopping": True,
     "validation_fraction": 0.05,
 }
-_ACCURATE = {"attention_hidden_layers": (64,), "lr": 0.002}
+_ACCURATE = {"attention_hidden_layers": (64,)}
 PRESETS = {"accurate": _ACCURATE, "paper": _PAPER, "paper_cutoff": _PAPER | {"cutoff": 5.0}}
 """Parameters that differ from the defaults, or could; the architecture of the defaults is the paper's already."""
 
@@ -72,10 +72,10 @@ class ArchitectureParameters:
     def from_preset(cls, name: str, **changes) -> Self:
         """Build an estimator with named settings.
 
-        "accurate" goes with the preset of that name of `SupercellFeaturizer`: narrower attention, which halves the cost
-        of a pair, and a higher learning rate. "paper" is the published model and training: Table 1, section 2.3 of
-        doi:10.1039/d3dd00005b (5 % of the crystals held out, batches of 1200 sites). "paper_cutoff" is the same with
-        attention cut off at 5 angstrom (Table 2).
+        "accurate" goes with the preset of that name of `SupercellFeaturizer`: narrower attention costs less and is as
+        accurate. "paper" is the published model and training: Table 1, section 2.3 of doi:10.1039/d3dd00005b (5 % of
+        the crystals held out, batches of 1200 sites). "paper_cutoff" is the same with attention cut off at 5 angstrom
+        (Table 2).
 
         Parameters
         ----------

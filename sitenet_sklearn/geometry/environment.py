@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from pymatgen.optimization.neighbors import find_points_in_spheres
+from scipy.spatial import cKDTree
 
 from sitenet_sklearn.exceptions import CrystalError
 
@@ -31,8 +32,11 @@ CUTOFF = 5.5
 MAX_DEGREE = 6
 """Highest degree l."""
 
-MAX_NEIGHBORS = 10_000_000
-"""Most neighbours of all sites of a cell together: ten times what 10,000 sites of the densest crystal have."""
+MAX_NEIGHBORS = 3_000_000
+"""Most neighbours of all sites of a cell together: more than twice what 10,000 sites of diamond have."""
+
+LONGEST = 300.0
+"""Longest basis vector in angstrom with which pymatgen looks for neighbours."""
 
 _CHUNK = 2**15
 
@@ -73,7 +77,7 @@ def find_neighbors(cell, cutoff=CUTOFF):
     Raises
     ------
     CrystalError
-        If sites are packed so densely that there would be more than 10 million neighbours.
+        If sites are packed so densely that there would be more than 3 million neighbours.
     """
     n = len(cell.positions)
     expected = n**2 * 4 / 3 * np.pi * cutoff**3 / abs(np.linalg.det(cell.lattice))
@@ -82,15 +86,33 @@ def find_neighbors(cell, cutoff=CUTOFF):
             f"its {n} sites have about {expected / n:.0f} neighbours each within {cutoff} angstrom: "
             "look for lengths in a wrong unit"
         )
-    positions, lattice = np.ascontiguousarray(cell.positions), np.ascontiguousarray(cell.lattice)
-    site, neighbor, image, distance = find_points_in_spheres(
-        positions, positions, cutoff, np.ones(3, dtype=np.int64), lattice, 1e-8
-    )
+    lattice, inverse = np.ascontiguousarray(cell.lattice), np.linalg.inv(cell.lattice)
+    positions = cell.positions - np.floor(cell.positions @ inverse) @ lattice
+    if np.linalg.norm(lattice, axis=1).max() > LONGEST:
+        site, neighbor, image, distance = _neighbors_in_a_long_cell(positions, lattice, cutoff)
+    else:
+        site, neighbor, image, distance = find_points_in_spheres(
+            positions, positions, cutoff, np.ones(3, dtype=np.int64), lattice, 1e-8
+        )
     others = np.flatnonzero(distance > 1e-8)
     rows = others[np.argsort(site[others], kind="stable")]
     site, neighbor = site[rows], neighbor[rows]
     vector = positions[neighbor] + image[rows] @ lattice - positions[site]
     return Neighbors(site, neighbor, vector, distance[rows])
+
+
+def _neighbors_in_a_long_cell(positions, lattice, cutoff):
+    """Find neighbours of positions in the cell with a tree, as pymatgen's grid of cubes would fill memory."""
+    heights = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    reach = [np.arange(-k, k + 1) for k in np.ceil(cutoff / heights).astype(int)]
+    images = np.stack(np.meshgrid(*reach, indexing="ij"), axis=-1).reshape(-1, 3)
+    points = (positions + (images @ lattice)[:, None]).reshape(-1, 3)
+    low, high = positions.min(axis=0) - cutoff, positions.max(axis=0) + cutoff
+    near = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
+    trees = cKDTree(positions), cKDTree(points[near])
+    found = trees[0].sparse_distance_matrix(trees[1], cutoff, output_type="ndarray")
+    image, neighbor = np.divmod(near[found["j"]], len(positions))
+    return found["i"], neighbor, images[image], found["v"]
 
 
 def power_spectrum(cell, weights):

@@ -173,7 +173,7 @@ class SiteNet(nn.Module):
             yield output
             sites, interactions = output.sites, output.interactions
 
-    def standardize_inputs(self, batches, weights=None):
+    def standardize_inputs(self, batches, weights=None, *, spread=1.0):
         """Fit the shifts and scales of site and interaction features.
 
         Every site and pair counts as often as the ones it stands for, times the weight of its crystal.
@@ -184,6 +184,8 @@ class SiteNet(nn.Module):
             Training crystals, n in all.
         weights : Tensor of shape (n,), default=None
             Weights of the crystals; None for equal ones.
+        spread : float or Tensor of shape (f,), default=1.0
+            Standard deviation that site features get.
         """
         site, interaction, start = _Moments(), _Moments(), 0
         for batch in batches:
@@ -194,7 +196,8 @@ class SiteNet(nn.Module):
             site.add(batch.site_features, multiplicity)
             rows = multiplicity[batch.pair_site] * batch.pair_count
             interaction.add(batch_features(batch, self.interaction_features), rows)
-        self._set_standard("site", *site.shift_and_scale())
+        shift, scale = site.shift_and_scale()
+        self._set_standard("site", shift, scale / spread)
         self._set_standard("interaction", *interaction.shift_and_scale())
 
     def standardize_target(self, y, weights=None):

@@ -63,6 +63,17 @@ def test_rock_salt_by_hand(crystals):
     assert all(abs(found[name]) < 1e-6 for name in ENVIRONMENT if "_l1_" in name or "_l2_" in name or "_l5_" in name)
 
 
+def test_features_of_environment_and_symmetry_enter_a_network_small(structures, band_gaps):
+    X = SupercellFeaturizer(20, site_features="all").transform(structures)
+    network = SiteNetRegressor(max_epochs=1, random_state=0).fit(X, band_gaps).net_.module_
+    values = (X.field("site_features") - network.site_shift.numpy()) / network.site_scale.numpy()
+    weights = X.field("multiplicity")
+    spread = np.sqrt(np.average(values**2, axis=0, weights=weights))
+    expected = np.where([name in {*ENVIRONMENT, *SYMMETRY} for name in X.site_feature_names], 0.1, 1.0)
+    varies = np.ptp(values, axis=0) > 1e-5
+    np.testing.assert_allclose(spread[varies], expected[varies], rtol=1e-3)
+
+
 def test_names_are_checked():
     assert site_feature_names(["Row"]) == ("Row",)
     for wrong, similar in {"enviroment": "environment", "Electronegativty": "Electronegativity", 7: "paper"}.items():

@@ -108,6 +108,24 @@ def test_neighbours_are_those_of_pymatgen(crystals):
     np.testing.assert_allclose(np.linalg.norm(near.vector, axis=1), near.distance)
 
 
+@pytest.mark.parametrize("name", ["NaCl", "graphite", "triclinic", "layer in vacuum"])
+def test_long_cells_are_searched_with_a_tree(crystals, monkeypatch, name):
+    structure = crystals[name].copy()
+    structure.translate_sites([0], [2, -1, 3], frac_coords=True, to_unit_cell=False)
+    expected = power_spectrum(*given_cell(structure))
+    monkeypatch.setattr(environment, "LONGEST", 1.0)
+    np.testing.assert_allclose(power_spectrum(*given_cell(structure)), expected, atol=1e-8)
+
+
+def test_two_molecules_in_an_enormous_cell_cost_little():
+    """Four atoms 0.1 millimetres apart: a grid of cubes would take 10^15 bytes."""
+    coords = np.array([[0, 0, 0], [0, 0, 1.1], [5e5, 5e5, 5e5], [5e5, 5e5, 5e5 + 1.1]])
+    cell = PrimitiveCell(1e6 * np.eye(3), coords, np.arange(4))
+    near = find_neighbors(cell)
+    np.testing.assert_array_equal(near.neighbor, [1, 0, 3, 2])
+    np.testing.assert_allclose(near.distance, 1.1, atol=1e-8)
+
+
 def test_many_neighbours_are_taken_in_parts(crystals, monkeypatch):
     expected = power_spectrum(*given_cell(crystals["triclinic"]))
     monkeypatch.setattr(environment, "_CHUNK", 7)

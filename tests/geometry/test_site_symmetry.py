@@ -73,10 +73,31 @@ def test_a_tolerance_that_would_make_the_cell_smaller_is_reduced(caplog):
     assert not caplog.records
 
 
-def test_what_has_no_symmetry_group_is_refused(monkeypatch):
-    def fail(*_, **__):
-        raise ValueError("Primitive symmetry search failed")
+def fail(*_, **__):
+    raise ValueError("Primitive symmetry search failed")
 
+
+def test_spglib_finds_what_moyo_does_not(crystals, monkeypatch):
+    expected = [symmetry_of(crystals[name])[0] for name in ("NaCl", "graphite", "triclinic")]
     monkeypatch.setattr(moyopy, "MoyoDataset", fail)
-    with pytest.raises(CrystalError, match=r"moyo finds no symmetry group for symprec=0\.01: change symprec"):
-        find_site_symmetry(PrimitiveCell(np.eye(3), np.zeros((1, 3)), np.arange(1)), np.array([1]), 0.01)
+    for name, other in zip(("NaCl", "graphite", "triclinic"), expected, strict=True):
+        found = symmetry_of(crystals[name])[0]
+        assert found[:3] == other[:3]
+        np.testing.assert_array_equal(found[3:], other[3:])
+
+
+@pytest.mark.parametrize(
+    ("lattice", "symprec"),
+    [(np.diag([1.0, 1.0, 100.0]), 0.01), (np.diag([4.0, 4.0, 4.0]), 0.5), (np.diag([3.0, 3.0, 90.0]), 0.01)],
+)
+def test_moyo_is_spared_what_it_may_not_end_with(rng, monkeypatch, lattice, symprec):
+    monkeypatch.setattr(moyopy, "MoyoDataset", lambda *_, **__: pytest.fail("moyo was called"))
+    cell = PrimitiveCell(lattice, rng.random((3, 3)) @ lattice, np.arange(3))
+    assert find_site_symmetry(cell, np.array([1, 2, 3]), symprec).order >= 1
+
+
+def test_what_has_no_symmetry_group_is_refused(monkeypatch):
+    monkeypatch.setattr(moyopy, "MoyoDataset", fail)
+    monkeypatch.setattr("spglib.get_symmetry_dataset", lambda *_, **__: None)
+    with pytest.raises(CrystalError, match=r"no symmetry group is found for symprec=0\.01: change symprec"):
+        find_site_symmetry(PrimitiveCell(3 * np.eye(3), np.zeros((1, 3)), np.arange(1)), np.array([1]), 0.01)

@@ -183,7 +183,7 @@ if __name__ == "__main__":
     parser.add_argument("--model", choices=["Site-Net", *PEERS], default="Site-Net")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--max-atoms", type=int, default=50)
-    parser.add_argument("--features", choices=FEATURES, default="all", help="what describes sites and pairs")
+    parser.add_argument("--features", choices=FEATURES, default="elements", help="what describes sites and pairs")
     parser.add_argument("--largest", type=int, default=100, help="largest primitive cell that Site-Net is trained on")
     parser.add_argument("--parameters", default="{}", help="parameters of SiteNetRegressor, as JSON")
     parser.add_argument("--two-targets", action="store_true", help="train on formation energies as a second target")

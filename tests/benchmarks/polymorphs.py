@@ -1,6 +1,6 @@
 """Whether models tell polymorphs apart: crystals of one composition, whose differences only the structure explains.
 
-    python tests/benchmarks/accuracy.py train_10000 --seeds 0 1
+    python tests/benchmarks/accuracy.py train_10000 --features all --seeds 0 1
     python tests/benchmarks/polymorphs.py train_10000
 
 The first command trains and keeps models in its folder; the second tests those of the tasks that are named. It takes

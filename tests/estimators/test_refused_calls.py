@@ -114,7 +114,7 @@ def test_ctrl_c_before_training_begins_leaves_a_classifier_its_classes(featurize
     model = SiteNetClassifier(**QUICK).fit(featurized, np.where(band_gaps > 2, "insulator", "metal"))
     before = model.predict(featurized)
 
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sitenet_sklearn.network.sitenet.SiteNet.standardize_inputs", interrupted)

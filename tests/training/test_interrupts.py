@@ -95,8 +95,8 @@ def interrupt_at_random(model, X, y, rng, longest):
 
     before = signal.signal(signal.SIGINT, press)
     timer = threading.Timer(rng.uniform(0, longest), os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     try:
+        timer.start()
         model.fit(X, y)
         running.clear()
         interrupted = False

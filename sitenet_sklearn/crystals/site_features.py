@@ -95,7 +95,8 @@ def site_feature_names(chosen="all"):
 def site_feature_spread(names):
     """Say how much standardised site features spread: 1, but features of environment and symmetry 0.1.
 
-    There are many of these, and they go together: at full size a network learns the training crystals by heart.
+    There are many of these, and they go together: at full size a network learns the training crystals by heart. Many
+    are 0 for all crystals of high symmetry, but for noise, which must not be scaled up.
 
     Parameters
     ----------
@@ -104,11 +105,13 @@ def site_feature_spread(names):
 
     Returns
     -------
-    ndarray of shape (f,)
-        Standard deviations.
+    spread : ndarray of shape (f,)
+        Standard deviations after standardisation.
+    least : ndarray of shape (f,)
+        Standard deviations before it below which a feature is taken for a constant.
     """
-    local = {*ENVIRONMENT, *SYMMETRY}
-    return np.array([0.1 if name in local else 1.0 for name in names])
+    is_local = np.isin(names, [*ENVIRONMENT, *SYMMETRY])
+    return np.where(is_local, 0.1, 1.0), np.where(is_local, ALIKE, 0.0)
 
 
 def describe_sites(names, atomic_numbers, oxidation_states, *, cell=None, symprec=0.01, own=None):

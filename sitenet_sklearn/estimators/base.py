@@ -289,8 +289,8 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         self._remember_features(*names)
         weights = torch.as_tensor(data.weight, dtype=torch.float32) if np.ptp(data.weight) > 0 else None
         if self.pretrained is None:
-            spread = torch.as_tensor(site_feature_spread(names[0]))
-            network.standardize_inputs(batches(data.crystals), weights, spread=spread)
+            spread, least = map(torch.as_tensor, site_feature_spread(names[0]))
+            network.standardize_inputs(batches(data.crystals), weights, spread=spread, least=least)
         if self.pretrained is None or self.new_head:
             targets = torch.as_tensor(self._targets_to_standardize(data.y), dtype=torch.float32)
             network.standardize_target(targets, weights)

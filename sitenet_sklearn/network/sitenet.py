@@ -173,7 +173,7 @@ class SiteNet(nn.Module):
             yield output
             sites, interactions = output.sites, output.interactions
 
-    def standardize_inputs(self, batches, weights=None, *, spread=1.0):
+    def standardize_inputs(self, batches, weights=None, *, spread=1.0, least=0.0):
         """Fit the shifts and scales of site and interaction features.
 
         Every site and pair counts as often as the ones it stands for, times the weight of its crystal.
@@ -186,6 +186,8 @@ class SiteNet(nn.Module):
             Weights of the crystals; None for equal ones.
         spread : float or Tensor of shape (f,), default=1.0
             Standard deviation that site features get.
+        least : float or Tensor of shape (f,), default=0.0
+            Site features that spread by no more are taken for constant: they are shifted, and scaled by `spread` alone.
         """
         site, interaction, start = _Moments(), _Moments(), 0
         for batch in batches:
@@ -197,7 +199,7 @@ class SiteNet(nn.Module):
             rows = multiplicity[batch.pair_site] * batch.pair_count
             interaction.add(batch_features(batch, self.interaction_features), rows)
         shift, scale = site.shift_and_scale()
-        self._set_standard("site", shift, scale / spread)
+        self._set_standard("site", shift, torch.where(scale > least, scale, 1.0) / spread)
         self._set_standard("interaction", *interaction.shift_and_scale())
 
     def standardize_target(self, y, weights=None):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from pymatgen.core import Lattice, Structure
 from redescribe import redescribe
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer
@@ -72,6 +73,19 @@ def test_features_of_environment_and_symmetry_enter_a_network_small(structures, 
     expected = np.where([name in {*ENVIRONMENT, *SYMMETRY} for name in X.site_feature_names], 0.1, 1.0)
     varies = np.ptp(values, axis=0) > 1e-5
     np.testing.assert_allclose(spread[varies], expected[varies], rtol=1e-3)
+
+
+def test_noise_in_features_that_symmetry_forbids_is_not_scaled_up():
+    """Sites of rock salt have no moments of odd degree, those of zincblende do, which must not become huge."""
+    pairs = zip((5.6, 4.2, 5.1, 6.2), (["Na", "Cl"], ["Mg", "O"], ["Li", "Cl"], ["K", "Cl"]), strict=True)
+    rock_salts = [Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), s, [[0] * 3, [0.5] * 3]) for a, s in pairs]
+    blende = Structure.from_spacegroup("F-43m", Lattice.cubic(5.65), ["Ga", "As"], [[0] * 3, [0.25] * 3])
+    featurizer = SupercellFeaturizer.from_preset("accurate", max_atoms=20)
+    X, other = featurizer.transform(rock_salts), featurizer.transform([blende])
+    network = SiteNetRegressor(max_epochs=1, random_state=0).fit(X, np.arange(4.0)).net_.module_
+    values = (other[0].site_features - network.site_shift.numpy()) / network.site_scale.numpy()
+    odd = [k for k, name in enumerate(X.site_feature_names) if "_l3_" in name]
+    assert 0.01 < np.abs(values[:, odd]).max() < 1
 
 
 def test_names_are_checked():

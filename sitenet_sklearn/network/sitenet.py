@@ -263,6 +263,10 @@ def _median_and_deviation(values, weights):
     return median, (share * (values - mean) ** 2).sum().sqrt().to(values.dtype)
 
 
+_ROUNDING = 1e-13
+"""Share of its square below which the variance of a column is the rounding of a constant one."""
+
+
 class _Moments:
     """Weighted mean and standard deviation of columns, gathered batch by batch in double precision."""
 
@@ -276,5 +280,6 @@ class _Moments:
         self.second = self.second + (weight * values**2).sum(0)
 
     def shift_and_scale(self):
-        mean = self.first / self.total
-        return mean, (self.second / self.total - mean**2).clamp(min=0).sqrt()
+        mean, square = self.first / self.total, self.second / self.total
+        variance = square - mean**2
+        return mean, torch.where(variance > _ROUNDING * square, variance, 0.0).sqrt()

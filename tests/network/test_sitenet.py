@@ -221,3 +221,12 @@ def test_paper_model_has_the_published_number_of_parameters(parity):
     )
     total = sum(value.numel() for value in published.values())
     assert sum(ours.values()) == total - unused_elements - unused_interactions
+
+
+def test_constant_features_are_not_divided_by_their_rounding(featurized):
+    """A value that all sites share, summed over many of them: what another site differs by must not become millions."""
+    values = np.random.default_rng(0).uniform(0, 1000, featurized[0].site_features.shape[1])
+    crystals = [c._replace(site_features=np.tile(values, (len(c.multiplicity), 1))) for c in featurized[:20]]
+    network = SiteNet()
+    network.standardize_inputs([collate(RaggedCrystals.from_crystals([c])) for c in crystals])
+    np.testing.assert_array_equal(network.site_scale, 1)

@@ -192,6 +192,8 @@ if __name__ == "__main__":
     parser.add_argument("--table", action="store_true", help="only print what the folder holds")
     parser.add_argument("--learning-curve", type=Path, help="file for a figure of the tasks train_*")
     options = parser.parse_args()
+    if options.two_targets and TASKS[options.task][0] != MATBENCH:
+        parser.error(f"{options.task} has no second target: --two-targets is for the tasks of Matbench")
     options.folder.mkdir(exist_ok=True)
     for seed in [] if options.table else options.seeds:
         run(options.task, seed, options)

@@ -20,10 +20,9 @@ structures, band_gap = load_dielectric(return_X_y=True)
 train, test, y_train, y_test = train_test_split(structures[:200], band_gap[:200], test_size=0.5, random_state=0)
 
 # %%
-# The featurizer chooses the supercell and computes the features, here those of the preset "accurate", which sees the
-# environment and symmetry of every site; the regressor learns from them. ``random_state`` fixes all random numbers.
-featurizer = SupercellFeaturizer.from_preset("accurate")
-model = make_pipeline(featurizer, SiteNetRegressor.from_preset("accurate", max_epochs=20, random_state=0))
+# The featurizer chooses the supercell and describes every site by its element, its environment and its symmetry; the
+# regressor learns from that. ``random_state`` fixes all random numbers.
+model = make_pipeline(SupercellFeaturizer(), SiteNetRegressor(max_epochs=20, random_state=0))
 model.fit(train, y_train)
 
 # %%

@@ -89,7 +89,8 @@ def featurized(part, options):
             Structure.from_str(row.poscar, fmt="poscar") if row.structure is None else row.structure
             for row in part.itertuples()
         ]
-        featurizer = SupercellFeaturizer(max_atoms=options.max_atoms, site_features="elements", verbose=1)
+        changes = {"max_atoms": options.max_atoms, "site_features": "elements", "verbose": 1}
+        featurizer = SupercellFeaturizer.from_preset("paper", **changes)
         cells = pd.DataFrame(
             {
                 "complexity": [complexity(structure).total for structure in structures],
@@ -100,12 +101,18 @@ def featurized(part, options):
     return joblib.load(path)
 
 
+def published_network(options, **changes):
+    """Build the published network, to be trained with this library's settings of training."""
+    ours = {"batch_size": "auto", "early_stopping": False, "train_oversized": True}
+    return SiteNetRegressor.from_preset("paper", cutoff=options.cutoff, **ours, **changes)
+
+
 def affordable_epochs(X, y, options):
     """Estimate how many epochs fit into the minutes allowed, from the time of one epoch on a sample."""
     if options.minutes is None:
         return options.max_epochs
     sample = np.random.RandomState(0).permutation(len(X))[:500]
-    model = SiteNetRegressor(cutoff=options.cutoff, max_epochs=1, random_state=0)
+    model = published_network(options, max_epochs=1, random_state=0)
     start = time.perf_counter()
     model.fit(X[sample], y[sample])
     seconds = (time.perf_counter() - start) * len(X) / len(sample)
@@ -128,9 +135,9 @@ def train(options):
         plan = path.with_suffix(".epochs")  # keep the number when an interrupted training resumes
         if not plan.is_file():
             plan.write_text(str(affordable_epochs(X[small], y[small], options)))
-        model = SiteNetRegressor(
+        model = published_network(
+            options,
             max_epochs=int(plan.read_text()),
-            cutoff=options.cutoff,
             clamp=options.target == "band-gap",
             checkpoint_dir=options.folder / "checkpoints",
             random_state=seed,

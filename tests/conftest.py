@@ -72,7 +72,7 @@ def band_gaps(dielectric):
 
 @pytest.fixture(scope="session")
 def featurized(structures):
-    return SupercellFeaturizer(max_atoms=50).fit_transform(structures)
+    return SupercellFeaturizer.from_preset("paper", max_atoms=50).fit_transform(structures)
 
 
 @pytest.fixture(scope="session")

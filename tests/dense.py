@@ -34,7 +34,7 @@ def bond_layer(block, part, norm, bonds):
     return x if norm is None else activated(block.activation, norm, x)
 
 
-def attention_block(block, sites, interactions, neighbors, excluded):
+def attention_block(block, sites, interactions, neighbors, distances, excluded):
     """Equations of section 2.2: bond vectors S_i || S_j || I_ij for all entries of (s, J)."""
     s_i = sites[:, None].expand(*neighbors.shape, -1)
     bonds = torch.cat([s_i, sites[neighbors], interactions], dim=-1)
@@ -45,10 +45,20 @@ def attention_block(block, sites, interactions, neighbors, excluded):
         logits = block.logit(perceptron(block.logit_hidden, hidden))
     weights = logits.masked_fill(excluded[..., None], -math.inf).softmax(dim=1)
     features = bond_layer(block, 1, block.feature_norm, bonds)
-    aggregate = torch.einsum("ijh,ijd->idh", weights, features).flatten(1)
+    shares = weights
+    if block.reach is not None:
+        shares = torch.cat([weights, nearness(distances, block.reach)[..., None]], dim=-1)
+    aggregate = torch.einsum("ijh,ijd->idh", shares, features).flatten(1)
+    new_sites = perceptron(block.site_layer, aggregate) + (sites if block.residual else 0)
     last = block.interaction_norm is None
     new_interactions = None if last else bond_layer(block, 2, block.interaction_norm, bonds)
-    return perceptron(block.site_layer, aggregate), new_interactions, weights
+    return new_sites, new_interactions, weights
+
+
+def nearness(distances, reach):
+    """An eighth of (1 + cos(pi d / reach)) / 2 for neighbours within reach, 0 for a site itself."""
+    weights = (1 + torch.cos(math.pi * distances / reach)) / 16
+    return weights.where((distances > 0) & (distances < reach), 0)
 
 
 def padded(batch):
@@ -88,7 +98,7 @@ def dense_site_net(network, batch):
     outputs, attention = [], []
     for block in network.blocks:
         excluded = (distances < 0) | (distances > (block.cutoff or math.inf))
-        sites, interactions, weights = attention_block(block, sites, interactions, neighbors, excluded)
+        sites, interactions, weights = attention_block(block, sites, interactions, neighbors, distances, excluded)
         outputs.append(sites)
         attention.append(weights)
     sites = perceptron(network.pre_pool, torch.cat(outputs, dim=1))

@@ -52,8 +52,8 @@ def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settin
         If a parameter is unknown or wrong, or the device is not there.
     """
     estimator, verbose = SiteNetClassifier if classify else SiteNetRegressor, int(not quiet)
-    site_net = estimator.from_preset("accurate", device=device, verbose=verbose, **settings)
-    featurizer = SupercellFeaturizer.from_preset("accurate", max_atoms=max_atoms, n_jobs=jobs, verbose=verbose)
+    site_net = estimator(device=device, verbose=verbose, **settings)
+    featurizer = SupercellFeaturizer(max_atoms=max_atoms, n_jobs=jobs, verbose=verbose)
     pipeline = Pipeline([("featurizer", featurizer), ("sitenet", site_net)])
     _check_names(parameters, pipeline)
     pipeline.set_params(**parameters)

@@ -54,13 +54,15 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         interaction_dim=16,
         n_heads=3,
         n_blocks=2,
-        attention_hidden_layers=(225,),
+        attention_hidden_layers=(64,),
         pre_pool_layers=(94,),
         post_pool_layers=(200, 200, 200),
         activation="mish",
         normalization="layer",
         pooling="mean",
         cutoff=None,
+        coordination_radius=5.0,
+        residual=True,
         dropout=0.0,
         max_epochs=40,
         lr=0.0008126,
@@ -96,6 +98,8 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
         self.normalization = normalization
         self.pooling = pooling
         self.cutoff = cutoff
+        self.coordination_radius = coordination_radius
+        self.residual = residual
         self.dropout = dropout
         self.max_epochs = max_epochs
         self.lr = lr

@@ -17,7 +17,7 @@ from .base import BaseSiteNet
 class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
     """Tell classes of crystals apart with Site-Net, for example metals and insulators.
 
-    The network of the paper [1]_ with one output for every class, trained on the cross entropy.
+    The network of `SiteNetRegressor` [1]_ with one output for every class, trained on the cross entropy.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         Number of attention heads.
     n_blocks : int, default=2
         Number of attention blocks.
-    attention_hidden_layers : tuple of int, default=(225,)
-        Widths of the hidden layers of the attention weights' network g^W.
+    attention_hidden_layers : tuple of int, default=(64,)
+        Widths of the hidden layers of the attention weights' network g^W. The paper has one of 225.
     pre_pool_layers : tuple of int, default=(94,)
         Widths of the layers before pooling.
     post_pool_layers : tuple of int, default=(200, 200, 200)
@@ -46,6 +46,11 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         How the sites of a crystal become one vector.
     cutoff : float, default=None
         Distance in angstrom beyond which a site gets no attention; None for no limit. Table 2 uses 5.
+    coordination_radius : float, default=5.0
+        Distance in angstrom within which neighbours are also summed up, with weights that fall smoothly to 0: attention
+        takes means and cannot count. None for attention alone, as in the paper.
+    residual : bool, default=True
+        Whether every attention block adds to the sites that it was given. In the paper it replaces them.
     dropout : float, default=0.0
         Share of the outputs of the layers before and after pooling that every step of training sets to 0, and half
         that share of the outputs of the attention blocks. It helps some data and harms others.

@@ -14,7 +14,8 @@ from sitenet_sklearn.training.trainer import OPTIMIZERS
 
 SIZES = ("embedding_dim", "site_dim", "interaction_dim", "n_heads", "n_blocks")
 LAYERS = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
-ARCHITECTURE = (*SIZES, *LAYERS, "activation", "normalization", "pooling", "cutoff", "dropout")
+STYLE = ("activation", "normalization", "pooling", "cutoff", "coordination_radius", "residual", "dropout")
+ARCHITECTURE = (*SIZES, *LAYERS, *STYLE)
 TRAINING = ("lr", "optimizer", "weight_decay", "gradient_accumulation", "amp", "verbose")
 
 _POSITIVE = [Interval(Integral, 1, None, closed="left")]
@@ -25,6 +26,8 @@ CONSTRAINTS = {
     "normalization": [StrOptions(set(NORMALIZATIONS))],
     "pooling": [StrOptions(set(POOLINGS))],
     "cutoff": [Interval(Real, 0, None, closed="neither"), None],
+    "coordination_radius": [Interval(Real, 0, None, closed="neither"), None],
+    "residual": ["boolean"],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "max_epochs": _POSITIVE,
     "lr": [Interval(Real, 0, None, closed="neither")],
@@ -50,7 +53,15 @@ CONSTRAINTS = {
 }
 """What every parameter may be, as scikit-learn checks it."""
 
+_ACCURATE = {
+    "attention_hidden_layers": (64,),
+    "coordination_radius": 5.0,
+    "residual": True,
+}
 _PAPER = {
+    "attention_hidden_layers": (225,),
+    "coordination_radius": None,
+    "residual": False,
     "optimizer": "adamw",
     "lr": 0.0008125971481941902,
     "weight_decay": 0.0001,
@@ -60,9 +71,8 @@ _PAPER = {
     "early_stopping": True,
     "validation_fraction": 0.05,
 }
-_ACCURATE = {"attention_hidden_layers": (64,)}
 PRESETS = {"accurate": _ACCURATE, "paper": _PAPER, "paper_cutoff": _PAPER | {"cutoff": 5.0}}
-"""Parameters that differ from the defaults, or could; the architecture of the defaults is the paper's already."""
+"""Parameters in which presets differ from each other; "accurate" are the defaults."""
 
 
 class ArchitectureParameters:
@@ -72,10 +82,9 @@ class ArchitectureParameters:
     def from_preset(cls, name: str, **changes) -> Self:
         """Build an estimator with named settings.
 
-        "accurate" goes with the preset of that name of `SupercellFeaturizer`: narrower attention costs less and is as
-        accurate. "paper" is the published model and training: Table 1, section 2.3 of doi:10.1039/d3dd00005b (5 % of
-        the crystals held out, batches of 1200 sites). "paper_cutoff" is the same with attention cut off at 5 angstrom
-        (Table 2).
+        "accurate" are the defaults. "paper" is the published model and training: Table 1, section 2.3 of
+        doi:10.1039/d3dd00005b (5 % of the crystals held out, batches of 1200 sites). "paper_cutoff" is the same with
+        attention cut off at 5 angstrom (Table 2).
 
         Parameters
         ----------

@@ -117,6 +117,8 @@ class _Config:
             "normalization": self._choice("set_norm", _NORMALIZATIONS),
             "pooling": self._choice("sym_func", _POOLINGS),
             "cutoff": None if cutoff < 0 else float(cutoff),
+            "coordination_radius": None,
+            "residual": False,
             "clamp": _CLAMPS[self._choice("last_af_func", tuple(_CLAMPS))],
         }
 

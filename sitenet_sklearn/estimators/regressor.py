@@ -36,8 +36,9 @@ class KnownTargetsMixin(RegressorMixin):
 class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
     """Predict a property of crystals with Site-Net.
 
-    The defaults are the architecture of the paper [1]_ (its Table 1 and the published models). Inputs and
-    target are standardised inside the model, from the training crystals.
+    The defaults predict best. They are the architecture of the paper [1]_ but for `attention_hidden_layers`,
+    `coordination_radius` and `residual`; `from_preset("paper")` is the published model (its Table 1). Inputs and target
+    are standardised inside the model, from the training crystals.
 
     Parameters
     ----------
@@ -52,8 +53,8 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
         Number of attention heads.
     n_blocks : int, default=2
         Number of attention blocks.
-    attention_hidden_layers : tuple of int, default=(225,)
-        Widths of the hidden layers of the attention weights' network g^W.
+    attention_hidden_layers : tuple of int, default=(64,)
+        Widths of the hidden layers of the attention weights' network g^W. The paper has one of 225.
     pre_pool_layers : tuple of int, default=(94,)
         Widths of the layers before pooling.
     post_pool_layers : tuple of int, default=(200, 200, 200)
@@ -66,6 +67,11 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
         How the sites of a crystal become one vector.
     cutoff : float, default=None
         Distance in angstrom beyond which a site gets no attention; None for no limit. Table 2 uses 5.
+    coordination_radius : float, default=5.0
+        Distance in angstrom within which neighbours are also summed up, with weights that fall smoothly to 0: attention
+        takes means and cannot count. None for attention alone, as in the paper.
+    residual : bool, default=True
+        Whether every attention block adds to the sites that it was given. In the paper it replaces them.
     clamp : bool or sequence of bool, default=True
         Whether negative predictions become 0, as suits a band gap; of several targets one for each, or one for all. The
         gradient passes unchanged, and the loss sees the clamped value. Use False for targets that can be negative.
@@ -184,13 +190,15 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
         interaction_dim=16,
         n_heads=3,
         n_blocks=2,
-        attention_hidden_layers=(225,),
+        attention_hidden_layers=(64,),
         pre_pool_layers=(94,),
         post_pool_layers=(200, 200, 200),
         activation="mish",
         normalization="layer",
         pooling="mean",
         cutoff=None,
+        coordination_radius=5.0,
+        residual=True,
         clamp=True,
         dropout=0.0,
         loss="l1",
@@ -229,6 +237,8 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
             normalization=normalization,
             pooling=pooling,
             cutoff=cutoff,
+            coordination_radius=coordination_radius,
+            residual=residual,
             dropout=dropout,
             max_epochs=max_epochs,
             lr=lr,

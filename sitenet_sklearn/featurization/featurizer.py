@@ -17,9 +17,9 @@ from sitenet_sklearn._validation import (
     validate_parameters,
 )
 from sitenet_sklearn.crystals.crystal import empty_crystal
-from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES, interaction_feature_names
+from sitenet_sklearn.crystals.interaction_features import interaction_feature_names
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
-from sitenet_sklearn.crystals.site_features import GROUPS, SITE_FEATURES
+from sitenet_sklearn.crystals.site_features import GROUPS
 from sitenet_sklearn.crystals.structures import formula_of, is_usable, list_crystals
 from sitenet_sklearn.exceptions import Failure, FeaturizationError
 from sitenet_sklearn.geometry.sublattice import SHAPES
@@ -47,7 +47,7 @@ class SupercellFeaturizer(FeaturizerPresets, CrystalTransformer):
 
     Parameters
     ----------
-    max_atoms : int, default=500
+    max_atoms : int, default=50
         Largest number of sites in a supercell, from 1 to 10,000. More sites reach further and cost more; the paper
         uses 50, 100 and 500. A primitive cell with more sites is kept as it is, and marked as `oversized`.
     shape : {"cubic", "compact"}, default="cubic"
@@ -56,18 +56,18 @@ class SupercellFeaturizer(FeaturizerPresets, CrystalTransformer):
         surroundings that the minimum-image convention represents completely.
     compress : bool, default=True
         Whether to merge equivalent sites and neighbours. False keeps every pair, as an oracle for tests.
-    site_features : str or tuple of str, default=SITE_FEATURES
-        What describes a site, by default the paper's nine features. Names of features or of groups: "paper";
+    site_features : str or tuple of str, default="all"
+        What describes a site. Names of features or of groups: "paper", its nine features;
         "elements", all elemental properties of matminer (a missing value is the mean over the elements that have one)
         and the oxidation state; "environment", how neighbours within 5.5 angstrom are spread over distances and
-        directions; "symmetry", of the crystal and of the site in it; "all", which predicts best. A list may also hold
+        directions; "symmetry", of the crystal and of the site in it; "all". A list may also hold
         featurizers of matminer, and pairs (function, names) of a function (Structure) -> array (n_sites, k) or (k,).
     oxidation_states : {"given", "guess"}, default="given"
         "given" takes them from the structure, 0 where it has none; "guess" lets pymatgen choose the likeliest
         charge-neutral ones for crystals that have none, the same for all sites of an element, 0 where it finds none.
-    interaction_features : tuple of str or "gaussians", default=INTERACTION_FEATURES
-        What the network is told of a pair of sites, by default the paper's two features; names out of
-        `interaction_feature_names()`. "gaussians" adds a basis of the distance to the paper's, which predicts better.
+    interaction_features : tuple of str or "gaussians", default="gaussians"
+        What the network is told of a pair of sites: names out of `interaction_feature_names()`. "gaussians" are the
+        paper's two features and a basis of the distance.
     symprec : float, default=0.01
         Tolerance in angstrom of primitive cell and symmetry. The paper's 0.5 merges distinct sites.
     tol : float, default=0.0001
@@ -126,13 +126,13 @@ class SupercellFeaturizer(FeaturizerPresets, CrystalTransformer):
 
     def __init__(
         self,
-        max_atoms=500,
+        max_atoms=50,
         *,
         shape="cubic",
         compress=True,
-        site_features=SITE_FEATURES,
+        site_features="all",
         oxidation_states="given",
-        interaction_features=INTERACTION_FEATURES,
+        interaction_features="gaussians",
         symprec=0.01,
         tol=0.0001,
         on_error="raise",

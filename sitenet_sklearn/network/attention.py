@@ -34,7 +34,8 @@ class AttentionBlock(nn.Module):
         S'_i = g^S\Big(\sum_j a_{ijh}\, g^F(B_{ij})\Big),\quad I'_{ij} = g^I(B_{ij})
 
     (section 2.2 of the paper, doi:10.1039/d3dd00005b). An entry that stands for c equal neighbours enters the
-    softmax c times. The heads share g^F; the aggregate is flattened as feature * h + head.
+    softmax c times. The heads share g^F; the aggregate is flattened as feature * h + head. With a `reach` one more
+    "head" sums g^F over near neighbours, see `Tile.nearness`, since a softmax cannot count.
 
     Parameters
     ----------
@@ -50,6 +51,10 @@ class AttentionBlock(nn.Module):
         Number of interaction features f of the first block, which makes interactions of them; None in the others.
     dropout : float, default=0.0
         Share of the new site representations that training sets to 0.
+    reach : float or None, default=None
+        Radius in angstrom of the sum over near neighbours that goes beside the heads; None for no such sum.
+    residual : bool, default=False
+        Whether new sites are added to those given.
     last : bool, default=False
         Whether no block follows, so that new interactions are not needed.
     """
@@ -66,6 +71,8 @@ class AttentionBlock(nn.Module):
         cutoff,
         n_interaction_features=None,
         dropout=0.0,
+        reach=None,
+        residual=False,
         last=False,
     ):
         super().__init__()
@@ -82,7 +89,8 @@ class AttentionBlock(nn.Module):
         self.logit = nn.Linear(hidden_layers[-1], n_heads) if hidden_layers else None
         self.feature_norm = norm(site_dim)
         self.interaction_norm = None if last else norm(interactions)
-        self.site_layer = Perceptron([sites, sites], *style, dropout)
+        self.reach, self.residual = reach, residual
+        self.site_layer = Perceptron([sites if reach is None else sites + site_dim, sites], *style, dropout)
         self.cutoff = None if cutoff is None else float(cutoff)
         self.normalization = normalization
         self.compiled = None
@@ -115,7 +123,7 @@ class AttentionBlock(nn.Module):
             tile = whole_tile(batch)
             sums, updated, weights = self.attend(tile, gather_bond(of_i, of_j, tile), interactions, [from_pair])
         elif self.is_paper_style and not is_mixed and self.compiled is None:
-            kernel = PairKernel(self.cutoff, self.feature_norm.eps)
+            kernel = PairKernel(self.cutoff, self.reach, self.feature_norm.eps)
             sums, updated, weights = map_tiles(
                 kernel, tiles, of_i, of_j, interactions, weights=self._pair_weights(from_pair)
             )
@@ -124,8 +132,9 @@ class AttentionBlock(nn.Module):
             precision = torch.autocast(device, torch.get_autocast_dtype(device)) if is_mixed else nullcontext()
             kernel = RecordedKernel(self.compiled or self.attend, precision)
             sums, updated, weights = map_tiles(kernel, tiles, of_i, of_j, interactions, weights=parameters)
-        aggregate = sums.unflatten(1, (weights.shape[1], -1)).transpose(1, 2).flatten(1)
-        return BlockOutput(self.site_layer(aggregate, batch.multiplicity), updated, weights)
+        aggregate = sums.unflatten(1, (-1, self.output_widths[1])).transpose(1, 2).flatten(1)
+        new = self.site_layer(aggregate, batch.multiplicity)
+        return BlockOutput(sites + new if self.residual else new, updated, weights)
 
     def attend(self, tile, bond, inputs, weights):
         """Compute a tile in any style.
@@ -160,7 +169,10 @@ class AttentionBlock(nn.Module):
             logits = logits.masked_fill(tile.distance[:, None] > self.cutoff, -torch.inf)
         attention = segment_softmax(logits, tile.count, tile.row, tile.n_rows)
         features = self.feature_norm(self.activation(features), tile.weight)
-        sums = tile.sum_rows((attention[:, :, None] * features[:, None]).flatten(1))
+        shares = attention
+        if self.reach is not None:
+            shares = torch.cat([attention, tile.nearness(self.reach)[:, None]], 1)
+        sums = tile.sum_rows((shares[:, :, None] * features[:, None]).flatten(1))
         if self.interaction_norm is None:
             return sums, None, attention
         return sums, self.interaction_norm(self.activation(updated), tile.weight), attention

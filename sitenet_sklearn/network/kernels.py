@@ -103,8 +103,8 @@ class PairKernel:
         Constant of the layer normalisations.
     """
 
-    def __init__(self, cutoff, eps):
-        self.cutoff, self.eps, self.space = cutoff, eps, Workspace()
+    def __init__(self, cutoff, reach, eps):
+        self.cutoff, self.reach, self.eps, self.space = cutoff, reach, eps, Workspace()
 
     def forward(self, tile, bond, inputs, weights):
         """Compute sums over neighbours (r, h * d), new interactions (t, e) or None, and attention (t, h) of a tile."""
@@ -131,7 +131,10 @@ class _Pass:
             logits = logits.masked_fill(tile.distance[:, None] > kernel.cutoff, -torch.inf)
         self.attention = segment_softmax(logits, tile.count, tile.row, tile.n_rows)
         self.features = _Norm(features, weights.feature_scale, weights.feature_shift, self.eps)
-        self.sums = tile.sum_rows((self.attention[:, :, None] * self.features.value[:, None]).flatten(1))
+        self.shares = self.attention
+        if kernel.reach is not None:
+            self.shares = torch.cat([self.attention, tile.nearness(kernel.reach)[:, None]], 1)
+        self.sums = tile.sum_rows((self.shares[:, :, None] * self.features.value[:, None]).flatten(1))
         self.updated = None
         if weights.interaction_scale is not None:
             self.update = _Norm(update, weights.interaction_scale, weights.interaction_shift, self.eps)
@@ -194,10 +197,10 @@ class _Pass:
 
     def _attend_backward(self, d_sums):
         attention, features = self.attention, self.features.value
-        spread = d_sums.index_select(0, self.tile.row).unflatten(1, (attention.shape[1], -1))
-        slope = (spread @ features[:, :, None])[:, :, 0].mul_(attention)
+        spread = d_sums.index_select(0, self.tile.row).unflatten(1, (self.shares.shape[1], -1))
+        slope = (spread[:, : attention.shape[1]] @ features[:, :, None])[:, :, 0].mul_(attention)
         d_logits = slope - attention * self.tile.sum_rows(slope).index_select(0, self.tile.row)
-        return (spread * attention[:, :, None]).sum(1), d_logits
+        return (spread * self.shares[:, :, None]).sum(1), d_logits
 
 
 class _Norm:

@@ -1,5 +1,7 @@
 """`SiteNet`: the network of the paper as a torch module, from a batch of crystals to one number each."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -48,6 +50,10 @@ class SiteNet(nn.Module):
         How the sites of a crystal become one vector.
     cutoff : float or None, default=None
         Distance in angstrom beyond which no site is attended to.
+    coordination_radius : float or None, default=None
+        Radius in angstrom, at most `cutoff`, within which neighbours are also summed up; None for attention alone.
+    residual : bool, default=False
+        Whether every attention block adds to the sites that it was given.
     n_targets : int or None, default=None
         Number k of outputs of a crystal; None for a single one without a second axis.
     clamp : bool or sequence of bool, length k, default=True
@@ -74,6 +80,8 @@ class SiteNet(nn.Module):
         normalization="layer",
         pooling="mean",
         cutoff=None,
+        coordination_radius=None,
+        residual=False,
         n_targets=None,
         clamp=True,
         dropout=0.0,
@@ -83,6 +91,7 @@ class SiteNet(nn.Module):
         self.config = config
         style = (activation, normalization)
         sites = n_heads * site_dim
+        reach = None if coordination_radius is None else min(coordination_radius, cutoff or math.inf)
         self.n_heads, self.clamp, self.pooling = n_heads, clamp, pooling
         self.interaction_features = tuple(interaction_features)
         self.embedding = nn.Embedding(MAX_ATOMIC_NUMBER + 1, embedding_dim)
@@ -99,6 +108,8 @@ class SiteNet(nn.Module):
                 cutoff=cutoff,
                 n_interaction_features=len(interaction_features) if k == 0 else None,
                 dropout=dropout / 2,
+                reach=reach,
+                residual=residual,
                 last=k == n_blocks - 1,
             )
             for k in range(n_blocks)

@@ -18,6 +18,10 @@ LARGE_TILE = 2**17
 """Pairs in a tile on other devices: what fills them and still bounds memory."""
 
 
+USUAL_NEIGHBORS = 8
+"""What sums over near neighbours are divided by, to be about as large as means."""
+
+
 class Tile(NamedTuple):
     """Pairs of some consecutive sites i.
 
@@ -45,6 +49,12 @@ class Tile(NamedTuple):
     def n_rows(self):
         """Number of sites i."""
         return self.sites.stop - self.sites.start
+
+    def nearness(self, reach):
+        """Neighbours that a pair stands for, weighted by a cosine that falls from 1 to 0 at `reach`: Tensor (t,)."""
+        inside = (self.distance > 0) & (self.distance < reach)
+        smooth = 0.5 + 0.5 * torch.cos(math.pi / reach * self.distance)
+        return torch.where(inside, self.count * smooth / USUAL_NEIGHBORS, 0.0)
 
     def sum_rows(self, values):
         """Sum the values of pairs (t, c) over the pairs of every site (n_rows, c)."""

@@ -17,7 +17,7 @@ from sitenet_sklearn._files import write_whole_file
 from .pooling import POOLINGS
 from .sitenet import SiteNet
 
-FORMAT = 3
+FORMAT = 4
 """Number of the file format; files of all earlier ones can be read."""
 
 MAX_BLOCKS = 100
@@ -126,9 +126,11 @@ def check_depth(config):
 
 def _check_values(config):
     """Raise a ValueError for what shows in no shape, but changes or prevents predictions."""
-    cutoff, dropout, n_targets = config["cutoff"], config.get("dropout", 0.0), config["n_targets"]
+    dropout, n_targets = config.get("dropout", 0.0), config["n_targets"]
     right = {
-        "cutoff": cutoff is None or (isinstance(cutoff, int | float) and 0 < cutoff < math.inf),
+        "cutoff": _is_distance(config["cutoff"]),
+        "coordination_radius": _is_distance(config.get("coordination_radius")),
+        "residual": isinstance(config.get("residual", False), bool),
         "dropout": isinstance(dropout, int | float) and 0 <= dropout < 1,
         "pooling": config["pooling"] in POOLINGS,
         "clamp": _is_clamp(config["clamp"], n_targets),
@@ -137,6 +139,10 @@ def _check_values(config):
     for name, is_right in right.items():
         if not is_right:
             raise ValueError(f"its network has {name}={config[name]!r}")
+
+
+def _is_distance(value):
+    return value is None or (isinstance(value, int | float) and 0 < value < math.inf)
 
 
 def _is_clamp(clamp, n_targets):
@@ -165,15 +171,17 @@ def _upgraded(header):
         names = [step["name"] for step in header["steps"]]
         steps = [list(step) for step in zip(names, nodes, strict=True)]
         header["model"] = nodes[0] if names[0] is None else {"class": "Pipeline", "steps": steps}
-    if number < 3:  # "all" were those of elements
-        _rename_site_features(header["model"])
+    if number < FORMAT:
+        _upgrade_parameters(header["model"], number)
     return header
 
 
-def _rename_site_features(node):
+def _upgrade_parameters(node, number):
     parameters = node.get("parameters", {})
-    if parameters.get("site_features") == "all":
+    if number < 3 and parameters.get("site_features") == "all":  # there were those of elements alone
         parameters["site_features"] = "elements"
+    if "attention_hidden_layers" in parameters:  # a network, as all were before there was a choice
+        parameters |= {"coordination_radius": None, "residual": False}
     inner = [step for _, step in node.get("steps", ())] + node.get("members", []) + [node.get("estimator")]
     for other in filter(None, inner):
-        _rename_site_features(other)
+        _upgrade_parameters(other, number)

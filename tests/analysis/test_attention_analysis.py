@@ -21,7 +21,7 @@ def model(featurized, band_gaps):
 
 @pytest.fixture(scope="module")
 def uncompressed(structures):
-    return SupercellFeaturizer(max_atoms=50, compress=False).transform(structures)
+    return SupercellFeaturizer.from_preset("paper", max_atoms=50, compress=False).transform(structures)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,9 @@ def test_attention_is_shared_among_elements(model, featurized):
 
 def test_masked_crystals_count_nothing(model, structures):
     with pytest.warns(UserWarning, match="masked"):
-        X = SupercellFeaturizer(max_atoms=50, on_error="mask").transform([*structures[:3], "none.cif"])
+        X = SupercellFeaturizer.from_preset("paper", max_atoms=50, on_error="mask").transform(
+            [*structures[:3], "none.cif"]
+        )
     assert np.isnan(long_range_coefficients(model, X)[3]).all()
     whole, part = (attention_histogram(model, crystals, max_distance=8.0) for crystals in (X, X[:3]))
     np.testing.assert_array_equal(whole.counts, part.counts)

@@ -5,8 +5,9 @@
     python tests/benchmarks/accuracy.py --table --learning-curve learning_curve.png
 
 Predictions of every model and seed are kept in the folder, networks too: a run goes on where it was interrupted,
-a Site-Net even within its training. The table has the mean absolute error of single models with its spread over seeds,
-that of the mean of all seeds, and the time that training took.
+a Site-Net even within its training. Started with torchrun, several processes share the training. The table has the
+mean absolute error of single models with its spread over seeds, that of the mean of all seeds, and the time that
+training took.
 """
 
 import argparse
@@ -20,18 +21,27 @@ from crystals import DATA, read_records
 from matplotlib.figure import Figure
 from peers import PEERS
 from sklearn.pipeline import Pipeline
+from torch import distributed
 
 from sitenet_sklearn import SiteNetRegressor, SupercellFeaturizer, save_model
+from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES
+from sitenet_sklearn.training.data_parallel import is_first_process
 
 MATBENCH, GAP, ENERGY = "matbench_mp_gap_train", "band_gap_eV", "formation_energy_eV_per_atom"
 FEATURES = {
-    "all": {"site_features": "all", "interaction_features": "gaussians"},
-    "environment": {"site_features": ("elements", "environment"), "interaction_features": "gaussians"},
-    "symmetry": {"site_features": ("elements", "symmetry"), "interaction_features": "gaussians"},
-    "elements": {"site_features": "elements", "interaction_features": "gaussians"},
-    "sites": {"site_features": "elements"},
-    "paper": {},
+    "all": {},
+    "environment": {"site_features": ("elements", "environment")},
+    "symmetry": {"site_features": ("elements", "symmetry")},
+    "elements": {"site_features": "elements"},
+    "sites": {"site_features": "elements", "interaction_features": INTERACTION_FEATURES},
+    "paper": {"site_features": "paper", "interaction_features": INTERACTION_FEATURES},
 }
+NETWORKS = {
+    "default": {},
+    "narrow": {"coordination_radius": None, "residual": False},
+    "paper": {"attention_hidden_layers": (225,), "coordination_radius": None, "residual": False},
+}
+"""What differs from the defaults."""
 TASKS = {
     "train_100": (MATBENCH, GAP),
     "train_1000": (MATBENCH, GAP),
@@ -111,11 +121,12 @@ def predict_sitenet(name, seed, options):
     small, clamp = X.primitive_sizes <= options.largest, TASKS[name][1] == GAP
     if options.two_targets:
         y, clamp = np.column_stack([y, second_target(name)]), (clamp, False)
-    parameters = json.loads(options.parameters) | {"clamp": clamp, "random_state": seed}
+    parameters = NETWORKS[options.network] | json.loads(options.parameters) | {"clamp": clamp, "random_state": seed}
     model = SiteNetRegressor(**parameters, checkpoint_dir=options.folder, verbose=1).fit(X[small], y[small])
-    (options.folder / "models").mkdir(exist_ok=True)
-    pipeline = Pipeline([("featurizer", make_featurizer(options)), ("sitenet", model)])
-    save_model(pipeline, options.folder / "models" / f"{name}__{options.label}__{seed}.safetensors")
+    if is_first_process():
+        (options.folder / "models").mkdir(exist_ok=True)
+        pipeline = Pipeline([("featurizer", make_featurizer(options)), ("sitenet", model)])
+        save_model(pipeline, options.folder / "models" / f"{name}__{options.label}__{seed}.safetensors")
     y_pred = model.predict(X_test).reshape(len(y_test), -1)[:, 0]
     return y_pred, y_test, len(model.history_), sum(model.history_[:, "dur"])
 
@@ -134,6 +145,8 @@ def run(name, seed, options):
         return
     predict = predict_sitenet if options.model == "Site-Net" else predict_peer
     y_pred, y_test, epochs, seconds = predict(name, seed, options)
+    if not is_first_process():
+        return
     path.parent.mkdir(exist_ok=True)
     np.savez(path, y_test=y_test, y_pred=y_pred, epochs=epochs, seconds=seconds)
 
@@ -183,7 +196,8 @@ if __name__ == "__main__":
     parser.add_argument("--model", choices=["Site-Net", *PEERS], default="Site-Net")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--max-atoms", type=int, default=50)
-    parser.add_argument("--features", choices=FEATURES, default="elements", help="what describes sites and pairs")
+    parser.add_argument("--features", choices=FEATURES, default="all", help="what describes sites and pairs")
+    parser.add_argument("--network", choices=NETWORKS, default="default", help="parameters of the network")
     parser.add_argument("--largest", type=int, default=100, help="largest primitive cell that Site-Net is trained on")
     parser.add_argument("--parameters", default="{}", help="parameters of SiteNetRegressor, as JSON")
     parser.add_argument("--two-targets", action="store_true", help="train on formation energies as a second target")
@@ -195,8 +209,11 @@ if __name__ == "__main__":
     if options.two_targets and TASKS[options.task][0] != MATBENCH:
         parser.error(f"{options.task} has no second target: --two-targets is for the tasks of Matbench")
     options.folder.mkdir(exist_ok=True)
+    if distributed.is_torchelastic_launched():
+        distributed.init_process_group("gloo")
     for seed in [] if options.table else options.seeds:
         run(options.task, seed, options)
-    print_table(options.folder)
+    if is_first_process():
+        print_table(options.folder)
     if options.learning_curve:
         draw_learning_curve(options.folder, options.learning_curve)

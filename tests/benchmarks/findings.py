@@ -35,7 +35,7 @@ def prepare(options):
             list(read_records(MATBENCH, ids=set(splits[name][:n])))
             for name, n in (("train_1000", None), ("validation_2000", 500))
         )
-        featurizer = SupercellFeaturizer(max_atoms=options.max_atoms, site_features="elements")
+        featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=options.max_atoms, site_features="elements")
         X, X_test = (featurizer.transform([r["structure"] for r in part]) for part in (train, test))
         measures = pd.DataFrame(
             {
@@ -55,7 +55,11 @@ def trained(target, X, y, options):
     """The network for a target, from the folder or trained."""
     path = options.folder / f"{target}_{options.max_atoms}.safetensors"
     if not path.is_file():
-        model = SiteNetRegressor(
+        model = SiteNetRegressor.from_preset(
+            "paper",
+            batch_size="auto",
+            early_stopping=False,
+            train_oversized=True,
             max_epochs=options.max_epochs,
             clamp=target == "band gap",
             checkpoint_dir=options.folder,

@@ -57,7 +57,9 @@ def predict(network, X):
 def measure(structures, max_atoms, shape, site_features):
     """Largest change of the prediction of every crystal, and the description that made it."""
     rng = np.random.default_rng(0)
-    featurizer = SupercellFeaturizer(max_atoms=max_atoms, shape=shape, site_features=site_features, n_jobs=1)
+    featurizer = SupercellFeaturizer.from_preset(
+        "paper", max_atoms=max_atoms, shape=shape, site_features=site_features, n_jobs=1
+    )
     X = featurizer.transform(structures)
     torch.manual_seed(0)
     network = SiteNet(len(X.site_feature_names), clamp=False).eval()
@@ -73,7 +75,7 @@ def measure(structures, max_atoms, shape, site_features):
 
 def measure_noise(structures, max_atoms, shape, noise=1e-4):
     """Share of crystals that get another supercell when sites move by `noise` angstrom; median shift of distances."""
-    parameters = SupercellFeaturizer(max_atoms=max_atoms, shape=shape).record_parameters()
+    parameters = SupercellFeaturizer.from_preset("paper", max_atoms=max_atoms, shape=shape).record_parameters()
     shifts = []
     for structure in structures:
         distances = find_geometry(structure, parameters)[2].distances

@@ -28,7 +28,7 @@ from dense import dense_site_net
 
 def batches_of(structures, max_atoms, options, *, compress):
     """The same crystals in every batch, with or without compression."""
-    X = SupercellFeaturizer(max_atoms=max_atoms, compress=compress).transform(structures)
+    X = SupercellFeaturizer.from_preset("paper", max_atoms=max_atoms, compress=compress).transform(structures)
     X = X[~X.oversized]
     rows = list(SiteBudgetSampler(X.primitive_sizes, options.batch_size))[: options.n_batches]
     return [collate(X[k]) for k in rows]

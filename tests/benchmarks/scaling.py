@@ -54,14 +54,14 @@ def main():
     print("atoms  pairs a crystal  train ms  predict ms")
     rows = []
     for max_atoms in ATOMS:
-        rows.append(measure(SupercellFeaturizer(max_atoms=max_atoms).transform(structures), 16))
+        rows.append(measure(SupercellFeaturizer.from_preset("paper", max_atoms=max_atoms).transform(structures), 16))
         print(f"{max_atoms:5d} {rows[-1][0]:16.0f} {rows[-1][1]:9.2f} {rows[-1][2]:11.2f}", flush=True)
     for k, name in ((1, "training"), (2, "prediction")):
         axes[0].loglog(ATOMS, [row[k] for row in rows], "o-", label=name)
     axes[0].set(xlabel="atoms in the supercell (max_atoms)", ylabel="time a crystal (ms)")
     axes[0].legend()
     print("crystals in a batch  train ms  predict ms")
-    X, rows = SupercellFeaturizer(max_atoms=100).transform(structures), []
+    X, rows = SupercellFeaturizer.from_preset("paper", max_atoms=100).transform(structures), []
     for n_in_batch in CRYSTALS:
         rows.append(measure(X, n_in_batch))
         print(f"{n_in_batch:19d} {rows[-1][1]:9.2f} {rows[-1][2]:11.2f}", flush=True)

@@ -24,7 +24,9 @@ if __name__ == "__main__":
     parser.add_argument("--n", type=int)
     parser.add_argument("--n-jobs", type=int, default=1)
     options = parser.parse_args()
-    featurizer = SupercellFeaturizer(max_atoms=options.max_atoms, on_error="mask", n_jobs=options.n_jobs)
+    featurizer = SupercellFeaturizer.from_preset(
+        "paper", max_atoms=options.max_atoms, on_error="mask", n_jobs=options.n_jobs
+    )
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

@@ -42,8 +42,10 @@ if __name__ == "__main__":
     parser.add_argument("--pruner", default="halving")
     options = parser.parse_args()
     structures, band_gap = load_dielectric(return_X_y=True)
-    X = SupercellFeaturizer(max_atoms=options.max_atoms).transform(structures)
-    model = SiteNetRegressor(max_epochs=options.max_epochs, batch_size=128, random_state=0)
+    X = SupercellFeaturizer.from_preset("paper", max_atoms=options.max_atoms).transform(structures)
+    model = SiteNetRegressor.from_preset(
+        "paper", early_stopping=False, max_epochs=options.max_epochs, batch_size=128, random_state=0
+    )
     folds = ShuffleSplit(1, test_size=0.25, random_state=0)
     default = cross_val_score(model, X, band_gap, cv=folds, scoring="neg_mean_absolute_error")
     print(f"defaults: MAE {-np.mean(default):.3f} eV")

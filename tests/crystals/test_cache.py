@@ -20,7 +20,7 @@ def refuse_work(*_):
 
 
 def test_cached_records_are_the_computed_ones(structures, featurized, tmp_path, monkeypatch):
-    featurizer = SupercellFeaturizer(max_atoms=50, cache=tmp_path / "cache")
+    featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=50, cache=tmp_path / "cache")
     assert identical(featurizer.transform(structures), featurized)
     monkeypatch.setattr("sitenet_sklearn.featurization.records.featurize", refuse_work)
     copies = [structure.copy() for structure in structures]
@@ -31,15 +31,15 @@ def test_cached_records_are_the_computed_ones(structures, featurized, tmp_path, 
     "change", [{"max_atoms": 60}, {"shape": "compact"}, {"symprec": 0.1}, {"compress": False}, {"tol": 0.01}]
 )
 def test_other_parameters_meet_no_old_record(structures, tmp_path, change):
-    SupercellFeaturizer(max_atoms=50, cache=tmp_path / "cache").transform(structures[:5])
-    changed = SupercellFeaturizer(**({"max_atoms": 50} | change))
+    SupercellFeaturizer.from_preset("paper", max_atoms=50, cache=tmp_path / "cache").transform(structures[:5])
+    changed = SupercellFeaturizer.from_preset("paper", **({"max_atoms": 50} | change))
     expected = changed.transform(structures[:5])
     assert identical(changed.set_params(cache=tmp_path / "cache").transform(structures[:5]), expected)
 
 
 def transform(arguments):
     structures, path = arguments
-    return SupercellFeaturizer(max_atoms=50, cache=path).transform(structures)
+    return SupercellFeaturizer.from_preset("paper", max_atoms=50, cache=path).transform(structures)
 
 
 @pytest.mark.parametrize("n", [2, 4])
@@ -47,7 +47,7 @@ def test_several_processes_share_a_cache(structures, featurized, tmp_path, n):
     with ProcessPoolExecutor(n) as pool:
         for result in pool.map(transform, [(structures, tmp_path / "cache")] * n):
             assert identical(result, featurized)
-    cache = CrystalCache(tmp_path / "cache", SupercellFeaturizer(max_atoms=50).record_parameters())
+    cache = CrystalCache(tmp_path / "cache", SupercellFeaturizer.from_preset("paper", max_atoms=50).record_parameters())
     assert all(record is not None for record in cache.get(structures))
 
 
@@ -66,7 +66,7 @@ def test_damaged_cache_is_named(structures, tmp_path):
 
 @pytest.mark.parametrize("damage", [lambda record: record[:-1] + b"x", lambda _: b"", lambda record: record[:100]])
 def test_damaged_records_are_computed_again(structures, featurized, tmp_path, damage):
-    featurizer = SupercellFeaturizer(max_atoms=50, cache=tmp_path / "cache")
+    featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=50, cache=tmp_path / "cache")
     featurizer.transform(structures)
     with closing(sqlite3.connect(tmp_path / "cache")) as connection, connection:
         for key, record in connection.execute("SELECT key, record FROM crystals").fetchall():
@@ -90,7 +90,7 @@ def test_content_of_a_crystal_is_that_of_its_copies(structures):
 
 @pytest.mark.parametrize("record", ["text", 5, b"", b"x" * 40, hashlib.sha256(b"").digest()])
 def test_records_of_others_are_computed_again(crystals, tmp_path, record):
-    featurizer = SupercellFeaturizer(20, cache=tmp_path / "cache")
+    featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=20, cache=tmp_path / "cache")
     expected = featurizer.transform([crystals["NaCl"]])
     with closing(sqlite3.connect(tmp_path / "cache")) as connection, connection:
         connection.execute("UPDATE crystals SET record = ?", (record,))
@@ -115,7 +115,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_records_that_cannot_be_of_the_crystal_are_computed_again(crystals, tmp_path, damage):
-    featurizer = SupercellFeaturizer(20, cache=tmp_path / "cache")
+    featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=20, cache=tmp_path / "cache")
     expected = featurizer.transform([crystals["NaCl"]])
     bad = expected[0]._replace(**DAMAGES[damage](expected[0]))
     with closing(sqlite3.connect(tmp_path / "cache")) as connection, connection:
@@ -127,13 +127,16 @@ def test_records_that_cannot_be_of_the_crystal_are_computed_again(crystals, tmp_
 @pytest.mark.filterwarnings("ignore:masked")
 def test_a_slab_is_no_copy_of_a_crystal(tmp_path):
     crystal, slab = (Structure(Lattice.cubic(4, pbc=(True, True, p)), ["Po"], [[0, 0, 0]]) for p in (True, False))
-    featurizer = SupercellFeaturizer(10, cache=tmp_path / "cache", on_error="mask")
+    featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=10, cache=tmp_path / "cache", on_error="mask")
     assert featurizer.fit_transform([crystal]).valid.all()
     assert not featurizer.fit_transform([slab]).valid.any()
 
 
 def test_records_of_another_crystal_are_computed_again(crystals, tmp_path):
-    featurizer, items = SupercellFeaturizer(20, cache=tmp_path / "cache"), [crystals["NaCl"], crystals["Po"]]
+    featurizer, items = (
+        SupercellFeaturizer.from_preset("paper", max_atoms=20, cache=tmp_path / "cache"),
+        [crystals["NaCl"], crystals["Po"]],
+    )
     expected = featurizer.transform(items)
     with closing(sqlite3.connect(tmp_path / "cache")) as connection, connection:
         (first, _), (_, second) = connection.execute("SELECT key, record FROM crystals ORDER BY key").fetchall()

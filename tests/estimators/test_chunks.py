@@ -23,7 +23,7 @@ DISORDERED = Structure(Lattice.cubic(4.0), [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]]
 @pytest.fixture(scope="module")
 def pipeline(structures, band_gaps):
     network = SiteNetRegressor(max_epochs=1, site_dim=3, attention_hidden_layers=(4,), random_state=0)
-    return make_pipeline(SupercellFeaturizer(max_atoms=50), network).fit(structures, band_gaps)
+    return make_pipeline(SupercellFeaturizer.from_preset("paper", max_atoms=50), network).fit(structures, band_gaps)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 7, 40, 100])
@@ -74,7 +74,7 @@ def test_failures_count_from_the_first_crystal_of_all(pipeline, structures):
     for model in (pipeline, inside_another):
         with pytest.raises(FeaturizationError, match=r"index 7 \(mp-7 "):
             predict_in_chunks(model, table, chunk_size=5)
-    masking = make_pipeline(SupercellFeaturizer(max_atoms=50, on_error="mask"), pipeline[-1])
+    masking = make_pipeline(SupercellFeaturizer.from_preset("paper", max_atoms=50, on_error="mask"), pipeline[-1])
     with pytest.warns(UserWarning, match=r"masked: 1 of the crystals cannot be featurized:\s+index 7 \(mp-7 "):
         predicted = predict_in_chunks(masking, table, chunk_size=5)
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(predicted)), [7])
@@ -103,7 +103,7 @@ def test_what_the_users_classes_do_is_done(pipeline, structures, band_gaps):
     strained = make_pipeline(Strained(20), SiteNetRegressor(max_epochs=1, site_dim=3)).fit(structures, band_gaps)
     shifted = Shifted(pipeline.steps)
     mixed = SiteNetEnsemble(pipeline, n_members=2, random_state=0).fit(structures, band_gaps)
-    mixed.estimators_[1] = make_pipeline(SupercellFeaturizer(20), pipeline[-1])
+    mixed.estimators_[1] = make_pipeline(SupercellFeaturizer.from_preset("paper", max_atoms=20), pipeline[-1])
     for model in (strained, shifted, mixed):
         np.testing.assert_allclose(
             predict_in_chunks(model, structures, chunk_size=9), model.predict(structures), atol=1e-5

@@ -70,7 +70,9 @@ def test_wrong_classes_are_refused(featurized, y, message):
 
 def test_masked_crystals_have_no_class(model, structures):
     with pytest.warns(UserWarning, match="masked"):
-        X = SupercellFeaturizer(max_atoms=20, on_error="mask").transform([structures[0], "no file"])
+        X = SupercellFeaturizer.from_preset("paper", max_atoms=20, on_error="mask").transform(
+            [structures[0], "no file"]
+        )
     assert np.isnan(model.predict_proba(X)).all(axis=1).tolist() == [False, True]
     with pytest.raises(ValueError, match="1 crystals are masked and have no class, the first at index 1"):
         model.predict(X)

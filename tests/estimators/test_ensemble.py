@@ -51,7 +51,9 @@ def test_fit_parameters_reach_the_members(featurized, band_gaps):
 def test_masked_crystals_stay_nan(featurized, band_gaps, structures):
     ensemble = SiteNetEnsemble(QUICK, n_members=2, random_state=0).fit(featurized, band_gaps)
     with pytest.warns(UserWarning, match="masked"):
-        X = SupercellFeaturizer(max_atoms=20, on_error="mask").transform([structures[0], "no file"])
+        X = SupercellFeaturizer.from_preset("paper", max_atoms=20, on_error="mask").transform(
+            [structures[0], "no file"]
+        )
     assert np.isnan(ensemble.predict(X)).tolist() == [False, True]
 
 

@@ -33,7 +33,8 @@ def test_columns_of_the_global_vector_have_names(model, featurized):
 
 def test_site_representations_have_a_row_for_every_primitive_site(model, structures):
     merged, full = (
-        SupercellFeaturizer(max_atoms=30, compress=compress).transform(structures[:8]) for compress in (True, False)
+        SupercellFeaturizer.from_preset("paper", max_atoms=30, compress=compress).transform(structures[:8])
+        for compress in (True, False)
     )
     sites, expected = model.site_representation(merged), model.site_representation(full)
     assert [len(part) for part in sites] == list(merged.primitive_sizes)
@@ -69,7 +70,7 @@ def test_attention_names_the_pairs_beyond_the_cutoff_with_weight_zero(featurized
 
 
 def test_masked_crystals_have_empty_rows(model, structures):
-    featurizer = SupercellFeaturizer(max_atoms=20, on_error="mask")
+    featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=20, on_error="mask")
     with pytest.warns(UserWarning, match="masked"):
         X = featurizer.transform([structures[0], "no file", structures[1]])
     assert np.isnan(model.transform(X)).all(axis=1).tolist() == [False, True, False]

@@ -208,7 +208,7 @@ def set_node(**values):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (lambda h: h.update(format=4), "format 4 is not known to this library, which reads 1 to 3"),
+        (lambda h: h.update(format=5), "format 5 is not known to this library, which reads 1 to 4"),
         (lambda h: h["model"]["steps"][0][1].update({"class": "subprocess.Popen"}), "unknown class 'subprocess.Popen'"),
         (set_parameter("mood", 1), "SiteNetRegressor has no parameter mood"),
         (set_parameter("lr", -1.0), "'lr' parameter of SiteNetRegressor must be"),

@@ -74,8 +74,8 @@ def test_checkpoints_of_other_sizes_and_choices_are_read(structures, changes, tm
     torch.save(checkpoint, tmp_path / "other.ckpt")
     model = load_reference_checkpoint(tmp_path / "other.ckpt", device="cpu")
     network = model.net_.module_.double()
-    merged = SupercellFeaturizer(max_atoms=30).transform(structures[:6])
-    full = SupercellFeaturizer(max_atoms=30, compress=False).transform(structures[:6])
+    merged = SupercellFeaturizer.from_preset("paper", max_atoms=30).transform(structures[:6])
+    full = SupercellFeaturizer.from_preset("paper", max_atoms=30, compress=False).transform(structures[:6])
     with torch.inference_mode():
         outputs = network.raw(collate(merged, torch.float64)), network.raw(collate(full, torch.float64))
     expected = []

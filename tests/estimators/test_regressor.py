@@ -199,7 +199,7 @@ def test_training_on_the_gpu(featurized, band_gaps):
 def test_masked_crystals_are_left_out_and_predicted_as_nan(featurized, band_gaps, structures):
     broken = structures[3].copy()
     broken.replace_species({broken[0].specie: {broken[0].specie: 0.5}})
-    featurizer = SupercellFeaturizer(max_atoms=50, on_error="mask")
+    featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=50, on_error="mask")
     with pytest.warns(UserWarning, match="masked: 1 of the crystals"):
         X = featurizer.transform([*structures[:3], broken, *structures[4:]])
     with pytest.warns(UserWarning, match="1 masked crystals are left out of training"):
@@ -227,7 +227,9 @@ def test_oversized_crystals_are_predicted_and_trained_on_unless_told_otherwise(s
 
 
 def test_interaction_features_come_with_the_crystals(structures, band_gaps, featurized):
-    X = SupercellFeaturizer(max_atoms=20, interaction_features=["inverse_distance"]).transform(structures)
+    X = SupercellFeaturizer.from_preset("paper", max_atoms=20, interaction_features=["inverse_distance"]).transform(
+        structures
+    )
     model = SiteNetRegressor(**QUICK).fit(X, band_gaps)
     assert model.interaction_feature_names_in_ == ("inverse_distance",)
     assert np.isfinite(model.predict(X)).all()

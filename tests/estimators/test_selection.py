@@ -74,7 +74,7 @@ def test_validation_data_are_checked(structures, featurized):
         assert len(values) == len(used)
         return np.asarray(values, float)
 
-    masked = SupercellFeaturizer(max_atoms=20, on_error="mask")
+    masked = SupercellFeaturizer.from_preset("paper", max_atoms=20, on_error="mask")
     with pytest.warns(UserWarning, match="masked"):
         X = masked.transform([*structures[:3], {}])
     kept, targets = check_validation_data((X, y[:4]), object(), X, y, check_target)
@@ -85,7 +85,9 @@ def test_validation_data_are_checked(structures, featurized):
         check_validation_data(([1], [2]), object(), featurized, y, check_target)
     with pytest.raises(ValueError, match=r"targets of shape \(40, 2\), those of y are \(40,\)"):
         check_validation_data((featurized, np.ones((40, 2))), object(), featurized, y, check_target)
-    other = SupercellFeaturizer(max_atoms=20, site_features=X.site_feature_names[::-1]).transform(structures[:3])
+    other = SupercellFeaturizer.from_preset("paper", max_atoms=20, site_features=X.site_feature_names[::-1]).transform(
+        structures[:3]
+    )
     with pytest.raises(ValueError, match="validation_data has other site_feature_names than X: the same 9 in"):
         check_validation_data((other, y[:3]), object(), featurized, y, check_target)
 

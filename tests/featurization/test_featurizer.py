@@ -40,7 +40,7 @@ def test_input_is_never_changed(structures):
 
 
 def test_it_is_stateless(structures, featurized):
-    featurizer = SupercellFeaturizer(max_atoms=50)
+    featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=50)
     alone = featurizer.transform(structures[7:8])
     assert identical(alone, featurized[7:8])
     assert vars(featurizer) == vars(clone(featurizer))
@@ -48,11 +48,11 @@ def test_it_is_stateless(structures, featurized):
 
 @pytest.mark.parametrize("make", [tuple, pd.Series, iter])
 def test_other_sequences_give_the_same(structures, featurized, make):
-    assert identical(SupercellFeaturizer(max_atoms=50).transform(make(structures)), featurized)
+    assert identical(SupercellFeaturizer.from_preset("paper", max_atoms=50).transform(make(structures)), featurized)
 
 
 def test_several_jobs_give_the_same(structures, featurized):
-    assert identical(SupercellFeaturizer(max_atoms=50, n_jobs=2).transform(structures), featurized)
+    assert identical(SupercellFeaturizer.from_preset("paper", max_atoms=50, n_jobs=2).transform(structures), featurized)
 
 
 @pytest.mark.parametrize("name", ["NaCl", "graphite", "HfH3", "triclinic", "layer in vacuum"])
@@ -69,7 +69,7 @@ def test_redescribed_crystals_give_the_same_record(crystals, rng, name, shape):
 def test_oxidation_states_are_taken_as_given(crystals):
     charged = crystals["NaCl"].copy()
     charged.add_oxidation_state_by_element({"Na": 1, "Cl": -1})
-    sites = SupercellFeaturizer(max_atoms=20).transform([charged])[0].site_features
+    sites = SupercellFeaturizer.from_preset("paper", max_atoms=20).transform([charged])[0].site_features
     np.testing.assert_array_equal(sites[:, SITE_FEATURES.index("OxidationState")], [1, -1])
 
 

@@ -39,7 +39,7 @@ def test_functions_and_matminer_stand_beside_groups(crystals):
     assert X.site_feature_names[12:] == ("G2_0.05", "G4_1.0_1.0_1.0")
     assert X[0].site_features.shape == (2, 14)
     np.testing.assert_allclose(X[0].site_features[:, 9:12], [[6, 2.845, 5.69**3 / 8]] * 2, rtol=1e-6)
-    others = SupercellFeaturizer(30).transform([crystals["NaCl"]])
+    others = SupercellFeaturizer.from_preset("paper", max_atoms=30).transform([crystals["NaCl"]])
     np.testing.assert_array_equal(X[0].site_features[:, :9], others[0].site_features)
 
 
@@ -73,7 +73,10 @@ def test_sites_with_other_features_stay_apart(crystals):
     def odd(structure):
         return [[float(k == 0)] for k in np.argsort(structure.distance_matrix.sum(axis=1))]
 
-    plain, finer = SupercellFeaturizer(16), SupercellFeaturizer(16, site_features=["paper", (odd, ["odd"])])
+    plain, finer = (
+        SupercellFeaturizer(16, site_features="paper"),
+        SupercellFeaturizer(16, site_features=["paper", (odd, ["odd"])]),
+    )
     graphite = crystals["graphite"]
     assert len(plain.transform([graphite])[0].multiplicity) == 2
     with pytest.raises(ValueError, match="'odd' changes"):

@@ -14,7 +14,7 @@ from sitenet_sklearn import SupercellFeaturizer
 from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.featurization.streaming import featurize_to_store
 
-FEATURIZER = SupercellFeaturizer(max_atoms=50)
+FEATURIZER = SupercellFeaturizer.from_preset("paper", max_atoms=50)
 DISORDERED = Structure(Lattice.cubic(4.0), [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]])
 
 
@@ -57,7 +57,8 @@ def test_killed_process_loses_nothing(tmp_path):
         "    for k, crystal in enumerate(load_dielectric().data[:100]):\n"
         "        time.sleep(3600 if k == 45 and 'wait' in sys.argv else 0)\n"
         "        yield crystal\n"
-        "featurize_to_store(SupercellFeaturizer(max_atoms=50), crystals(), sys.argv[1], chunk_size=10)"
+        "featurizer = SupercellFeaturizer.from_preset('paper', max_atoms=50)\n"
+        "featurize_to_store(featurizer, crystals(), sys.argv[1], chunk_size=10)"
     )
     command = [sys.executable, "-c", code]
     subprocess.run([*command, tmp_path / "whole"], check=True)
@@ -124,7 +125,7 @@ def test_all_failures_are_listed_with_their_index_in_the_whole(structures, tmp_p
     with pytest.raises(FeaturizationError) as caught:
         featurize_to_store(FEATURIZER, X, tmp_path / "store", chunk_size=5)
     assert [failure.index for failure in caught.value.failures] == [12, 21]
-    masking = SupercellFeaturizer(max_atoms=50, on_error="mask")
+    masking = SupercellFeaturizer.from_preset("paper", max_atoms=50, on_error="mask")
     with pytest.warns(UserWarning, match="masked: 2 of the crystals"):
         stored = featurize_to_store(masking, X, tmp_path / "masked", chunk_size=5)
     np.testing.assert_array_equal(np.flatnonzero(~stored.valid), [12, 21])

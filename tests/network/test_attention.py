@@ -26,7 +26,7 @@ def run(block, compress, n_tiles=1):
     dense = torch.stack([torch.stack([by_distance[d] for d in row]) for row in DISTANCES.tolist()])
     tiles = make_tiles(batch, size=len(batch.pair_site) // n_tiles)
     excluded = (block.cutoff or torch.inf) < DISTANCES
-    expected = attention_block(block, sites, dense, torch.tensor([[0, 0, 1, 1]] * 2), excluded)
+    expected = attention_block(block, sites, dense, torch.tensor([[0, 0, 1, 1]] * 2), DISTANCES, excluded)
     return block(sites, interactions, tiles, batch), expected, batch
 
 

@@ -41,7 +41,7 @@ def test_attention_is_a_softmax_over_the_primitive_sites(sites):
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_order_and_company_do_not_matter(structures, pooling):
-    X = SupercellFeaturizer(max_atoms=20).transform(structures[:3])
+    X = SupercellFeaturizer.from_preset("paper", max_atoms=20).transform(structures[:3])
     alone = [collate(X[[k]], torch.float64) for k in range(3)]
     together = collate(X, torch.float64)
     values = together.site_features

@@ -49,6 +49,8 @@ ARCHITECTURES = st.fixed_dictionaries(
         "normalization": st.sampled_from(["layer", "none", "batch"]),
         "pooling": st.sampled_from(["mean", "max", "attention"]),
         "cutoff": st.sampled_from([None, 3.0]),
+        "coordination_radius": st.sampled_from([None, 2.5, 5.0]),
+        "residual": st.booleans(),
         "interaction_features": st.sampled_from([INTERACTION_FEATURES, (*INTERACTION_FEATURES, *GAUSSIAN_CENTRES)]),
     }
 )
@@ -90,7 +92,9 @@ def test_company_order_and_precision_change_no_prediction_in_any_architecture(op
 @given(ARCHITECTURES, st.integers(0, 10**6), st.sampled_from(["NaCl", "graphite", "HfH3", "triclinic"]))
 def test_no_description_changes_a_prediction_in_any_architecture(crystals, options, seed, name):
     network, rng = small_network(seed, **options).double(), np.random.default_rng(seed)
-    X = SupercellFeaturizer(max_atoms=20).transform([crystals[name], redescribe(crystals[name], rng)])
+    X = SupercellFeaturizer.from_preset("paper", max_atoms=20).transform(
+        [crystals[name], redescribe(crystals[name], rng)]
+    )
     with torch.no_grad():
         given_cell, other = network.raw(collate(X, torch.float64))
     torch.testing.assert_close(given_cell, other, rtol=1e-4, atol=1e-4)
@@ -137,7 +141,9 @@ def test_compression_changes_no_prediction_of_200_real_crystals(dielectric, max_
     network = SiteNet(clamp=False).eval()
     predictions = []
     for compress in (True, False):
-        X = SupercellFeaturizer(max_atoms=max_atoms, compress=compress).transform(dielectric.data[::5][:200])
+        X = SupercellFeaturizer.from_preset("paper", max_atoms=max_atoms, compress=compress).transform(
+            dielectric.data[::5][:200]
+        )
         with torch.inference_mode():
             if compress:
                 network.standardize_inputs([collate(X)])
@@ -148,7 +154,7 @@ def test_compression_changes_no_prediction_of_200_real_crystals(dielectric, max_
 def test_no_description_of_100_real_crystals_changes_a_prediction(dielectric, rng):
     torch.manual_seed(0)
     network = SiteNet(clamp=False).eval()
-    featurizer = SupercellFeaturizer(max_atoms=100)
+    featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=100)
     structures = dielectric.data[::10][:100]
     X = featurizer.transform(structures)
     other = featurizer.transform([redescribe(structure, rng) for structure in structures])
@@ -197,8 +203,8 @@ def test_rows_of_the_embedding_count_as_unit_vectors_at_most(featurized):
 
 
 def test_standardized_inputs_have_mean_zero_and_spread_one_over_the_uncompressed_crystals(structures):
-    X = SupercellFeaturizer(max_atoms=30).transform(structures[:6])
-    full = SupercellFeaturizer(max_atoms=30, compress=False).transform(structures[:6])
+    X = SupercellFeaturizer.from_preset("paper", max_atoms=30).transform(structures[:6])
+    full = SupercellFeaturizer.from_preset("paper", max_atoms=30, compress=False).transform(structures[:6])
     network = small_network()
     network.standardize_inputs(collate(X[k : k + 2]) for k in (0, 2, 4))
     network.standardize_target(torch.tensor([1.0, 2.0, 6.0]))

@@ -23,7 +23,9 @@ def test_tiles_hold_every_pair_once_and_whole_sites(featurized, size):
 
 def test_weights_of_pairs_count_the_uncompressed_ones(dielectric):
     merged, full = (
-        collate(SupercellFeaturizer(max_atoms=30, compress=compress).transform(dielectric.data[:20]))
+        collate(
+            SupercellFeaturizer.from_preset("paper", max_atoms=30, compress=compress).transform(dielectric.data[:20])
+        )
         for compress in (True, False)
     )
     assert len(full.pair_site) > len(merged.pair_site)

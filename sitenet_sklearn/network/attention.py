@@ -6,6 +6,7 @@ g^W, g^F and g^I share their input; their first layers are one Linear here. Pair
 """
 
 from contextlib import nullcontext
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -129,7 +130,7 @@ class AttentionBlock(nn.Module):
             )
         else:
             parameters = [from_pair, *self._pair_parameters()]
-            precision = torch.autocast(device, torch.get_autocast_dtype(device)) if is_mixed else nullcontext()
+            precision = partial(torch.autocast, device, torch.get_autocast_dtype(device)) if is_mixed else nullcontext
             kernel = RecordedKernel(self.compiled or self.attend, precision)
             sums, updated, weights = map_tiles(kernel, tiles, of_i, of_j, interactions, weights=parameters)
         aggregate = sums.unflatten(1, (-1, self.output_widths[1])).transpose(1, 2).flatten(1)

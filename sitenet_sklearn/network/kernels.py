@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 
 from .segments import segment_softmax
-from .tiles import Workspace
 
 _SATURATED = 20.0
 
@@ -99,29 +98,31 @@ class PairKernel:
     ----------
     cutoff : float or None
         Pairs further apart than this, in angstrom, get no weight.
+    reach : float or None
+        Radius in angstrom of the sum over near neighbours.
     eps : float
         Constant of the layer normalisations.
     """
 
     def __init__(self, cutoff, reach, eps):
-        self.cutoff, self.reach, self.eps, self.space = cutoff, reach, eps, Workspace()
+        self.cutoff, self.reach, self.eps = cutoff, reach, eps
 
-    def forward(self, tile, bond, inputs, weights):
+    def forward(self, tile, bond, inputs, weights, space):
         """Compute sums over neighbours (r, h * d), new interactions (t, e) or None, and attention (t, h) of a tile."""
-        run = _Pass(self, tile, bond, inputs, PairWeights(*weights))
+        run = _Pass(self, tile, bond, inputs, PairWeights(*weights), space)
         return run.sums, run.updated, run.attention
 
-    def backward(self, tile, bond, inputs, weights, gradients):
+    def backward(self, tile, bond, inputs, weights, space, gradients):  # noqa: PLR0917
         """Compute a tile again and return the gradients of bond, inputs and weights."""
-        return _Pass(self, tile, bond, inputs, PairWeights(*weights)).backward(*gradients)
+        return _Pass(self, tile, bond, inputs, PairWeights(*weights), space).backward(*gradients)
 
 
 class _Pass:
     """The forward pass of one tile, with all that its backward pass needs."""
 
-    def __init__(self, kernel, tile, bond, inputs, weights):
+    def __init__(self, kernel, tile, bond, inputs, weights, space):  # noqa: PLR0917
         self.tile, self.inputs, self.weights = tile, inputs, weights
-        self.space, self.eps = kernel.space, kernel.eps
+        self.space, self.eps = space, kernel.eps
         self.interactions = inputs if weights.input_weight is None else self._embed()
         self.bond = bond.addmm_(self.interactions, weights.bond.T)
         self.a, active = self.space.take("a", bond), self.space.take("active", bond)

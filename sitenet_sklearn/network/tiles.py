@@ -5,15 +5,17 @@ a tile again before it takes its derivative.
 """
 
 import math
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from .segments import segment_sum
+from .threads import map_in_threads
 
 CPU_TILE = 1024
-"""Pairs in a tile for every thread of a CPU: what stays in the second-level cache of a core."""
+"""Pairs in a tile on a CPU: what stays in the second-level cache of a core."""
 LARGE_TILE = 2**17
 """Pairs in a tile on other devices: what fills them and still bounds memory."""
 
@@ -27,8 +29,8 @@ class Tile(NamedTuple):
 
     Attributes
     ----------
-    sites, pairs : slice
-        The sites i and their pairs, within the batch.
+    sites, pairs, neighbors : slice
+        The sites i, their pairs, and a range with all sites j, within the batch.
     row : Tensor of int64, shape (t,)
         Site i of every pair, counted within the tile.
     neighbor : Tensor of int64, shape (t,)
@@ -39,6 +41,7 @@ class Tile(NamedTuple):
 
     sites: slice
     pairs: slice
+    neighbors: slice
     row: torch.Tensor
     neighbor: torch.Tensor
     distance: torch.Tensor
@@ -60,6 +63,10 @@ class Tile(NamedTuple):
         """Sum the values of pairs (t, c) over the pairs of every site (n_rows, c)."""
         return segment_sum(values, self.row, self.n_rows)
 
+    def sum_neighbors(self, values):
+        """Sum the values of pairs (t, c) over the pairs of every site j in the range `neighbors`."""
+        return segment_sum(values, self.neighbor - self.neighbors.start, self.neighbors.stop - self.neighbors.start)
+
 
 def make_tiles(batch, size=None):
     """Cut the pairs of a batch into tiles.
@@ -76,7 +83,7 @@ def make_tiles(batch, size=None):
     list of Tile
     """
     on_cpu = batch.pair_site.device.type == "cpu"
-    size = size or (CPU_TILE * min(torch.get_num_threads(), 4) if on_cpu else LARGE_TILE)
+    size = size or (CPU_TILE if on_cpu else LARGE_TILE)
     ends = np.cumsum(batch.row_sizes)
     tiles, first, start = [], 0, 0
     while first < len(ends):
@@ -92,9 +99,12 @@ def whole_tile(batch):
 
 
 def _cut(batch, sites, pairs):
-    row, count = batch.pair_site[pairs], batch.pair_count[pairs]
+    row, neighbor, count = batch.pair_site[pairs], batch.pair_neighbor[pairs], batch.pair_count[pairs]
+    neighbors = slice(0, len(batch.row_sizes))
+    if neighbor.device.type == "cpu":  # elsewhere, to ask would be to wait
+        neighbors = slice(int(neighbor.min()), int(neighbor.max()) + 1)
     weight = count * batch.multiplicity[row]
-    return Tile(sites, pairs, row - sites.start, batch.pair_neighbor[pairs], batch.pair_distance[pairs], count, weight)
+    return Tile(sites, pairs, neighbors, row - sites.start, neighbor, batch.pair_distance[pairs], count, weight)
 
 
 def gather_bond(of_i, of_j, tile):
@@ -127,16 +137,30 @@ class Workspace:
         return bond.add_(other)
 
 
+class Workspaces:
+    """A `Workspace` for every thread that works at a time."""
+
+    def __init__(self):
+        self._free = []
+
+    @contextmanager
+    def borrow(self):
+        """Give a workspace that no other thread has, and take it back."""
+        space = self._free.pop() if self._free else Workspace()
+        yield space
+        self._free.append(space)
+
+
 def map_tiles(kernel, tiles, of_i, of_j, inputs, *, weights):
     """Run a kernel on every tile.
 
     Parameters
     ----------
     kernel : RecordedKernel or PairKernel
-        What to compute. Its ``forward(tile, bond, inputs, weights)`` gives a tensor with a row for every site of the
-        tile, one with a row for every pair or None, and attention; its
-        ``backward(tile, bond, inputs, weights, gradients)`` those of bond, inputs and weights. Both may overwrite
-        bond, and use ``space``, a `Workspace`.
+        What to compute. Its ``forward(tile, bond, inputs, weights, space)`` gives a tensor with a row for every site of
+        the tile, one with a row for every pair or None, and attention; its
+        ``backward(tile, bond, inputs, weights, space, gradients)`` those of bond, inputs and weights. Both may
+        overwrite bond and use space, a `Workspace`. Tiles are worked on in threads, see `map_in_threads`.
     tiles : list of Tile
         All pairs.
     of_i, of_j : Tensor of shape (s, c)
@@ -157,13 +181,16 @@ def map_tiles(kernel, tiles, of_i, of_j, inputs, *, weights):
 class _MapTiles(torch.autograd.Function):
     @staticmethod
     def forward(ctx, kernel, tiles, of_i, of_j, inputs, *weights):  # noqa: PLR0917
-        ctx.kernel, ctx.tiles = kernel, tiles
+        ctx.kernel, ctx.tiles, ctx.spaces = kernel, tiles, Workspaces()
         ctx.save_for_backward(of_i, of_j, inputs, *weights)
-        parts = []
-        for tile in tiles:
-            bond = kernel.space.gather_bond(of_i, of_j, tile)
-            parts.append(kernel.forward(tile, bond, inputs[tile.pairs], weights))
-        sums, updated, attention = (None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True))
+
+        def work(tile):
+            with ctx.spaces.borrow() as space:
+                bond = space.gather_bond(of_i, of_j, tile)
+                return kernel.forward(tile, bond, inputs[tile.pairs], weights, space)
+
+        parts = zip(*map_in_threads(work, tiles), strict=True)
+        sums, updated, attention = (None if part[0] is None else torch.cat(part) for part in parts)
         ctx.mark_non_differentiable(attention)
         return sums, updated, attention
 
@@ -173,14 +200,18 @@ class _MapTiles(torch.autograd.Function):
         of_i, of_j, inputs, *weights = ctx.saved_tensors
         d_i, d_j, d_inputs = torch.empty_like(of_i), torch.zeros_like(of_j), torch.empty_like(inputs)
         totals = [None if weight is None else torch.zeros_like(weight) for weight in weights]
-        for tile in ctx.tiles:
+
+        def work(tile):
             gradients = d_sums[tile.sites], None if d_updated is None else d_updated[tile.pairs]
-            bond = ctx.kernel.space.gather_bond(of_i, of_j, tile)
-            d_bond, d_inputs[tile.pairs], parts = ctx.kernel.backward(
-                tile, bond, inputs[tile.pairs], weights, gradients
-            )
-            d_i[tile.sites] = tile.sum_rows(d_bond)
-            d_j.index_add_(0, tile.neighbor, d_bond)
+            with ctx.spaces.borrow() as space:
+                bond = space.gather_bond(of_i, of_j, tile)
+                arguments = tile, bond, inputs[tile.pairs], weights, space, gradients
+                d_bond, d_inputs[tile.pairs], parts = ctx.kernel.backward(*arguments)
+                d_i[tile.sites] = tile.sum_rows(d_bond)
+                return tile.sum_neighbors(d_bond), parts
+
+        for tile, (of_neighbors, parts) in zip(ctx.tiles, map_in_threads(work, ctx.tiles), strict=True):
+            d_j[tile.neighbors] += of_neighbors  # in the order of tiles: sums do not depend on the threads
             for total, part in zip(totals, parts, strict=True):
                 if part is not None:
                     total.add_(part)
@@ -194,21 +225,22 @@ class RecordedKernel:
     ----------
     function : callable
         Called as ``function(tile, bond, inputs, weights)``; gives what `forward` of a kernel gives.
-    precision : context manager
-        Mixed precision of the forward pass, for the backward pass.
+    precision : callable
+        Makes a context manager with the precision to compute in: it belongs to a thread, and to the forward pass.
     """
 
     def __init__(self, function, precision):
-        self.function, self.precision, self.space = function, precision, Workspace()
+        self.function, self.precision = function, precision
 
-    def forward(self, tile, bond, inputs, weights):
+    def forward(self, tile, bond, inputs, weights, space):  # noqa: ARG002
         """Compute a tile."""
-        return self.function(tile, bond, inputs, weights)
+        with self.precision():
+            return self.function(tile, bond, inputs, weights)
 
-    def backward(self, tile, bond, inputs, weights, gradients):
+    def backward(self, tile, bond, inputs, weights, space, gradients):  # noqa: ARG002, PLR0917
         """Compute a tile again and differentiate it."""
         bond, inputs = bond.detach().requires_grad_(), inputs.detach().requires_grad_()
-        with torch.enable_grad(), self.precision:
+        with torch.enable_grad(), self.precision():
             outputs = self.function(tile, bond, inputs, weights)
         known = [(output, d) for output, d in zip(outputs, gradients, strict=False) if d is not None]
         outputs, gradients = zip(*known, strict=True)

@@ -11,6 +11,7 @@ from .estimators.regressor import SiteNetRegressor
 from .featurization.featurizer import SupercellFeaturizer
 from .featurization.filtering import filter_structures
 from .featurization.streaming import featurize_to_store
+from .pretrained import list_pretrained, load_pretrained
 
 __all__ = [
     "DisorderedRegressor",
@@ -21,7 +22,9 @@ __all__ = [
     "SupercellFeaturizer",
     "featurize_to_store",
     "filter_structures",
+    "list_pretrained",
     "load_model",
+    "load_pretrained",
     "load_reference_checkpoint",
     "predict_in_chunks",
     "save_model",

@@ -84,7 +84,7 @@ class TestTrouble:
         featurized.save(folder / "store")
 
     def test_featurization_goes_on_when_there_is_room(self, structures, folder, trouble):
-        featurizer = SupercellFeaturizer(max_atoms=50)
+        featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=50)
         whole = featurize_to_store(featurizer, structures, folder / "whole", chunk_size=8)
         with trouble(folder), pytest.raises(OSError, match=r"File too large|No space|Permission denied"):
             featurize_to_store(featurizer, structures, folder / "store", chunk_size=8)
@@ -101,7 +101,7 @@ class TestTrouble:
         np.testing.assert_array_equal(other.fit(featurized, band_gaps).predict(featurized), model.predict(featurized))
 
     def test_a_cache_keeps_what_it_has(self, structures, featurized, folder, trouble):
-        featurizer = SupercellFeaturizer(max_atoms=50, cache=folder / "cache")
+        featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=50, cache=folder / "cache")
         featurizer.transform(structures[:5])
         with trouble(folder), pytest.raises(OSError, match=r"the cache .*cache cannot be read or written"):
             featurizer.transform(structures)
@@ -110,7 +110,7 @@ class TestTrouble:
 
 
 def test_a_read_only_cache_can_be_read(structures, featurized, folder):
-    featurizer = SupercellFeaturizer(max_atoms=50, cache=folder / "cache")
+    featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=50, cache=folder / "cache")
     featurizer.transform(structures)
     with read_only(folder):
         found = featurizer.transform(structures)

@@ -16,11 +16,13 @@ from sitenet_sklearn.displays.report import write_report
 from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.metrics import classification_metrics, regression_metrics
 from sitenet_sklearn.network.weights_file import read_model
+from sitenet_sklearn.pretrained import card_of
 from sitenet_sklearn.tables.labelled import match_classes, read_labelled
 from sitenet_sklearn.tables.predictions import featurize_table, prediction_columns
 from sitenet_sklearn.tables.reading import CrystalTable, read_tables
 
 from .options import (
+    MODEL_HELP,
     CrystalFiles,
     Jobs,
     Json,
@@ -30,6 +32,7 @@ from .options import (
     StructureColumn,
     TableFile,
     Targets,
+    find_model,
     load_pipeline,
     say,
     say_left_out,
@@ -144,12 +147,14 @@ def explain(
 
 
 def info(
-    model: Annotated[Path | None, typer.Argument(help="Fitted model; without it, versions and devices.")] = None,
+    model: Annotated[
+        Path | None, typer.Argument(callback=find_model, help=f"{MODEL_HELP} Without it, versions and devices.")
+    ] = None,
     as_json: Json = False,
 ):
     """Describe a model, or what is installed.
 
-    Example: sitenet info gap.safetensors
+    Example: sitenet info band_gap
     """
     described = versions() | {"devices": devices()} if model is None else describe_file(model)
     if as_json:
@@ -165,7 +170,7 @@ def info(
 def describe_file(path):
     """Describe a model and its file, as a dict."""
     fitted = load_pipeline(path)
-    described = {"file": str(path), "bytes": path.stat().st_size, "format": "joblib"}
+    described = card_of(path) | {"file": str(path), "bytes": path.stat().st_size, "format": "joblib"}
     if path.suffix == ".safetensors":
         header, _ = read_model(path)
         described |= {"format": f"safetensors, sitenet_sklearn format {header['format']}"}

@@ -71,7 +71,7 @@ def predict(
 ):
     """Predict for crystals in files and tables; the result is a table in CSV or lines of JSON.
 
-    Example: sitenet predict gap.safetensors my.cif POSCAR
+    Example: sitenet predict band_gap my.cif POSCAR
     """
     check_output(output, [model, *files], overwrite=overwrite)
     pipeline = load_pipeline(model)

@@ -8,10 +8,23 @@ import joblib
 import typer
 
 from sitenet_sklearn.estimators.persistence import load_model
+from sitenet_sklearn.pretrained import pretrained_file
 
 MODELS = (".safetensors", ".joblib")
 
-ModelFile = Annotated[Path, typer.Argument(help="Fitted pipeline: .safetensors, or .joblib from those you trust.")]
+
+def find_model(path: Path | None):
+    """Find the file of a model that comes with the library by its name; leave other paths as they are."""
+    if path is None or path.exists() or path.suffix or len(path.parts) > 1:
+        return path
+    try:
+        return pretrained_file(path.name)
+    except ValueError as error:
+        raise typer.BadParameter(f"no model file {path}, and {error}") from error
+
+
+MODEL_HELP = "A model of the library by its name, as band_gap, or a file: .safetensors, or .joblib if you trust it."
+ModelFile = Annotated[Path, typer.Argument(callback=find_model, help=MODEL_HELP)]
 TableFile = Annotated[
     Path,
     typer.Argument(help="CSV, JSON lines (.jsonl), both also as .gz, or a folder with CIF files and id_prop.csv."),

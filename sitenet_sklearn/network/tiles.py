@@ -14,7 +14,7 @@ import torch
 from .segments import segment_sum
 from .threads import map_in_threads
 
-CPU_TILE = 1024
+CPU_TILE = 4096
 """Pairs in a tile on a CPU: what stays in the second-level cache of a core."""
 LARGE_TILE = 2**17
 """Pairs in a tile on other devices: what fills them and still bounds memory."""

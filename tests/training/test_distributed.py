@@ -15,7 +15,7 @@ def identical(a, b):
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_backends_of_joblib_give_the_same(structures, featurized, backend):
-    featurizer = SupercellFeaturizer(max_atoms=50, n_jobs=2)
+    featurizer = SupercellFeaturizer.from_preset("paper", max_atoms=50, n_jobs=2)
     with joblib.parallel_config(backend=backend):
         assert identical(featurizer.transform(structures * 3)[:40], featurized)
 
@@ -32,7 +32,9 @@ def dask_client():
 def test_a_dask_cluster_gives_the_same(structures, band_gaps, featurized, dask_client):
     assert len(dask_client.scheduler_info()["workers"]) == 2
     with joblib.parallel_config(backend="dask"):
-        assert identical(SupercellFeaturizer(max_atoms=50, n_jobs=2).transform(structures * 3)[:40], featurized)
+        assert identical(
+            SupercellFeaturizer.from_preset("paper", max_atoms=50, n_jobs=2).transform(structures * 3)[:40], featurized
+        )
         regressor = SiteNetRegressor(max_epochs=1, site_dim=6, random_state=0)
         model = make_pipeline(SupercellFeaturizer(max_atoms=20), regressor)
         scores = cross_val_score(model, structures[:20], band_gaps[:20], cv=2, error_score="raise")

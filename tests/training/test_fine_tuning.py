@@ -178,7 +178,7 @@ def test_what_does_not_fit_the_pretrained_network_is_refused(structures, featuri
     model = SiteNetRegressor(pretrained=FrozenEstimator(fitted))
     with pytest.raises(ValueError, match="has 1 output and y asks for 2: pass new_head=True"):
         model.fit(featurized, np.column_stack([band_gaps, band_gaps]))
-    other = SupercellFeaturizer(max_atoms=20, site_features=["AtomicWeight"]).transform(structures)
+    other = SupercellFeaturizer.from_preset("paper", max_atoms=20, site_features=["AtomicWeight"]).transform(structures)
     with pytest.raises(ValueError, match="X has other site features than the pretrained network: "):
         model.fit(other, band_gaps)
     save_model(SiteNetEnsemble(SiteNetRegressor(**SMALL), n_members=2).fit(featurized, band_gaps), tmp_path / "model")

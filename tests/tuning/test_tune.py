@@ -130,7 +130,7 @@ def test_classifiers_groups_early_stopping_and_layers(featurized, band_gaps):
 def test_masked_crystals_have_no_score(structures, band_gaps):
     broken = [*structures[:19], "no crystal.cif"]
     with pytest.warns(UserWarning, match="masked"):
-        X = SupercellFeaturizer(max_atoms=20, on_error="mask").transform(broken)
+        X = SupercellFeaturizer.from_preset("paper", max_atoms=20, on_error="mask").transform(broken)
     with pytest.warns(UserWarning, match="masked"):
         result = tune(SiteNetRegressor(**TINY), X, band_gaps[:20], LR, cv=2, n_trials=1, random_state=0)
     assert np.isfinite(result.study.best_value)

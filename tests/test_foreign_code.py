@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -182,7 +183,7 @@ def test_what_lies_beside_a_file_reads_nothing(trap, tmp_path, monkeypatch):
     for name in ("crystal.txt", "crystal", "crystal.in", "a.pkl", *odd):
         (tmp_path / "path" / name).write_text("hello")
         with pytest.raises(CrystalError, match=r"its name tells no format: rename it to POSCAR, or to end in .cif"):
-            as_structure(name)
+            as_structure(Path(name))
     assert not trap.exists()
 
 

@@ -27,7 +27,9 @@ MODEL_HELP = "A model of the library by its name, as band_gap, or a file: .safet
 ModelFile = Annotated[Path, typer.Argument(callback=find_model, help=MODEL_HELP)]
 TableFile = Annotated[
     Path,
-    typer.Argument(help="CSV, JSON lines (.jsonl), both also as .gz, or a folder with CIF files and id_prop.csv."),
+    typer.Argument(
+        help="CSV, TSV, lines of JSON (.jsonl) or an array, also as .gz, or a folder with CIF files and id_prop.csv."
+    ),
 ]
 CrystalFiles = Annotated[
     list[Path],

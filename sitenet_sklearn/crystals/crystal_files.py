@@ -4,16 +4,19 @@ What a file states is counted before pymatgen acts on it. The bounds are far bey
 second to read.
 """
 
+import io
 import json
 import re
 
 from pymatgen.core import Lattice, PeriodicSite, Structure
 from pymatgen.io.cif import CifParser
 
+from sitenet_sklearn.exceptions import CrystalError
+
 MAX_SITES = 1000
 """Largest primitive cell, and the largest cell given that is searched for a smaller one: memory grows as its square."""
 
-MAX_BYTES = {"cif": 2**22, "poscar": 2**22, "json": 2**22, "yaml": 2**17}
+MAX_BYTES = {"cif": 2**22, "poscar": 2**22, "json": 2**22, "yaml": 2**17, "xyz": 2**22}
 """Longest text of a crystal in each format, in bytes after decompression; YAML is read slowly."""
 
 MAX_GENERATED = 4000
@@ -53,7 +56,7 @@ def read_text(path, kind):
     ----------
     path : path
         A file.
-    kind : {"cif", "poscar", "json", "yaml"}
+    kind : {"cif", "poscar", "json", "yaml", "xyz"}
         Its format.
 
     Returns
@@ -87,8 +90,8 @@ def structure_from_text(text, kind):
     ----------
     text : str
         Content of a file.
-    kind : {"cif", "poscar", "json", "yaml"}
-        Its format; JSON and YAML are read as by `structure_from_dict`.
+    kind : {"cif", "poscar", "json", "yaml", "xyz"}
+        Its format; JSON and YAML are read as by `structure_from_dict`. XYZ takes ASE.
 
     Returns
     -------
@@ -96,11 +99,12 @@ def structure_from_text(text, kind):
 
     Raises
     ------
-    LookupError, OverflowError, TypeError, ValueError
+    LookupError, OverflowError, TypeError, ValueError, ImportError
         If it claims or holds more than can be used, or is no crystal.
     """
     _check_length(text, kind)
-    return {"cif": _read_cif, "poscar": _read_poscar, "json": _read_json, "yaml": _read_yaml}[kind](text)
+    readers = {"cif": _read_cif, "poscar": _read_poscar, "json": _read_json, "yaml": _read_yaml, "xyz": _read_xyz}
+    return readers[kind](text)
 
 
 def _read_cif(text):
@@ -138,6 +142,30 @@ def _read_yaml(text):
     if re.search(r"(^|[\s\[{,:-])\*\S", text):
         raise ValueError("it repeats parts by aliases (*name): write them out")
     return structure_from_dict(YAML(typ="safe").load(text))
+
+
+def _read_xyz(text):
+    try:
+        from ase.io import read
+    except ImportError as error:
+        raise ImportError("files in XYZ are read with ASE: pip install ase") from error
+    frames = read(io.StringIO(text), index=":2", format="extxyz")
+    if len(frames) != 1:
+        raise ValueError("it holds several structures: write each into a file of its own")
+    return structure_from_atoms(frames[0])
+
+
+def structure_from_atoms(atoms):
+    """Read a crystal from ASE Atoms; without a cell that repeats along three axes they are none: a CrystalError."""
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    if atoms.cell.rank != 3 or not atoms.pbc.all():
+        along = "".join(axis for axis, repeats in zip("abc", atoms.pbc, strict=True) if repeats) or "no axis"
+        raise CrystalError(
+            f"it is a molecule, chain or slab, no crystal: its cell has {atoms.cell.rank} vectors, and it repeats "
+            f"along {along}; give it a cell, and periodicity along all three"
+        )
+    return AseAtomsAdaptor.get_structure(atoms)
 
 
 def structure_from_dict(values):

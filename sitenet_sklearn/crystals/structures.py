@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from pymatgen.core import IStructure, Structure
 
 from sitenet_sklearn.exceptions import CrystalError
 
-from .crystal_files import MAX_SITES, read_text, structure_from_dict, structure_from_text
+from .crystal_files import MAX_SITES, read_text, structure_from_atoms, structure_from_dict, structure_from_text
 from .elements import MAX_ATOMIC_NUMBER
 
 MAX_LENGTH = 1e7
@@ -17,7 +18,13 @@ MAX_LENGTH = 1e7
 
 MAX_OXIDATION_STATE = 20
 
-_FORMATS = {"cif": r"\.m?cif", "poscar": r"poscar|contcar|\.vasp", "json": r"\.(json|mson)", "yaml": r"\.ya?ml"}
+_FORMATS = {
+    "cif": r"\.m?cif",
+    "poscar": r"poscar|contcar|\.vasp",
+    "json": r"\.(json|mson)",
+    "yaml": r"\.ya?ml",
+    "xyz": r"\.(ext)?xyz",
+}
 """Names of files that are read here."""
 
 _OTHER_FORMATS = re.compile(
@@ -59,15 +66,15 @@ def list_crystals(X, owner):
     if not items:
         raise ValueError(f"{owner} expects at least one crystal, got an empty {type(X).__name__}")
     for index, item in enumerate(items):
-        if not (isinstance(item, IStructure | dict | str | os.PathLike) or _is_atoms(item)):
+        if not (isinstance(item, IStructure | dict | str | os.PathLike) or _is_atoms(item) or _is_missing(item)):
             raise TypeError(
-                f"{owner} expects pymatgen Structures, paths, dicts or ASE Atoms, got {type(item).__name__} at index "
-                f"{index}: {item!r:.80}"
+                f"{owner} expects pymatgen Structures, paths, text in CIF or POSCAR, dicts or ASE Atoms, got "
+                f"{type(item).__name__} at index {index}: {item!r:.80}"
             )
     labels = getattr(X, "index", None)
     if labels is not None and not callable(labels):
         return items, [str(label) for label in labels]
-    return items, [os.fspath(item) if isinstance(item, str | os.PathLike) else "" for item in items]
+    return items, [os.fspath(item) if _is_path(item) else "" for item in items]
 
 
 def only_column(X, owner):
@@ -86,8 +93,9 @@ def as_structure(item):
 
     Parameters
     ----------
-    item : pymatgen Structure, path, dict or ASE Atoms
-        A crystal; a path names any file that pymatgen reads, a dict is what `Structure.as_dict` makes.
+    item : pymatgen Structure, path, text, dict or ASE Atoms
+        A crystal; a path names any file that pymatgen reads, or one in XYZ with a lattice; text is CIF or POSCAR, of
+        several lines, or JSON; a dict is what `Structure.as_dict` makes.
 
     Returns
     -------
@@ -96,18 +104,25 @@ def as_structure(item):
     Raises
     ------
     CrystalError
-        If it cannot be read.
+        If it cannot be read, or if there is none: None, NaN or empty text.
     """
     if isinstance(item, IStructure):
         return item
-    is_path = isinstance(item, str | os.PathLike)
-    if is_path and not is_file(item):
+    if _is_missing(item) or (isinstance(item, str) and not item.strip()):
+        raise CrystalError("there is no crystal: expected a Structure, a path, CIF, POSCAR or JSON")
+    if _is_path(item) and not is_file(item):
         raise CrystalError("no such file")
     try:
         return _read(item)
+    except CrystalError:
+        raise
     except Exception as error:  # parsers of damaged files raise anything
-        kind = "file" if is_path else type(item).__name__
-        raise CrystalError(f"the {kind} is not read as a crystal ({type(error).__name__}: {error!s:.120})") from error
+        what = "file" if _is_path(item) else type(item).__name__
+        form = ""
+        if isinstance(item, str) and not _is_path(item):
+            what, form = "text", f" in {_format_of_text(item).upper()}"
+        reason = f"{type(error).__name__}: {error!s:.120}"
+        raise CrystalError(f"the {what} is not read as a crystal{form} ({reason})") from error
 
 
 def is_file(path):
@@ -118,19 +133,39 @@ def is_file(path):
         return False
 
 
+def _is_path(item):
+    """Whether an item names a file; text of several lines, or in JSON, is the crystal itself."""
+    if isinstance(item, str):
+        return "\n" not in item and not item.lstrip().startswith("{")
+    return isinstance(item, os.PathLike)
+
+
+def _is_missing(item):
+    """Whether an item is what tables have where nothing is: None, NaN, pandas.NA."""
+    return pd.api.types.is_scalar(item) and pd.isna(item)
+
+
+def _format_of_text(text):
+    if text.lstrip().startswith("{"):
+        return "json"
+    return "cif" if re.search(r"^\s*(data_|_cell_length_a)", text, re.MULTILINE) else "poscar"
+
+
 def _read(item):
     if isinstance(item, dict):
         return structure_from_dict(item)
     if _is_atoms(item):
-        from pymatgen.io.ase import AseAtomsAdaptor
-
-        return AseAtomsAdaptor.get_structure(item)
+        return structure_from_atoms(item)
+    if not _is_path(item):
+        return structure_from_text(item, _format_of_text(item))
     name = Path(item).name.lower()
     for kind, pattern in _FORMATS.items():
         if re.search(pattern, name):
             return structure_from_text(read_text(item, kind), kind)
     if not _OTHER_FORMATS.fullmatch(name):
-        raise ValueError("its name tells no format: rename it to POSCAR, or to end in .cif, .vasp, .json or .yaml")
+        raise ValueError(
+            "its name tells no format: rename it to POSCAR, or to end in .cif, .vasp, .xyz, .json or .yaml"
+        )
     return Structure.from_file(item)
 
 
@@ -156,7 +191,9 @@ def usable_species(structure):
     if not all(structure.lattice.pbc):
         raise CrystalError(f"the structure is periodic along {structure.lattice.pbc}, all three axes are expected")
     if not structure.is_ordered:
-        raise CrystalError("the structure is disordered (partial occupancies): choose ordered approximants first")
+        raise CrystalError(
+            "the structure is disordered (partial occupancies): DisorderedRegressor averages over ordered approximants"
+        )
     if len(structure) > MAX_SITES:
         raise CrystalError(f"the cell has {len(structure)} sites, at most {MAX_SITES} are expected")
     _check_numbers(structure)

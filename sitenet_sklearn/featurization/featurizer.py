@@ -160,8 +160,8 @@ class SupercellFeaturizer(FeaturizerPresets, CrystalTransformer):
         Parameters
         ----------
         X : sequence of crystals
-            pymatgen Structures, paths of files that pymatgen reads, dicts of Structures or ASE Atoms, in a list,
-            tuple, array, Series, one-column DataFrame or generator.
+            pymatgen Structures, paths of files that pymatgen reads, text in CIF, POSCAR or JSON, dicts of Structures or
+            ASE Atoms, in a list, tuple, array, Series, one-column DataFrame or generator.
         y : array-like of shape (n,), default=None
             Target, checked here so that a wrong one is refused before the work of `transform`; with
             ``on_error="mask"`` NaN is left to the estimator, as it may be that of a crystal that will be masked.

@@ -13,7 +13,7 @@ from sitenet_sklearn.crystals.structures import formula_of
 from sitenet_sklearn.exceptions import Failure
 from sitenet_sklearn.featurization.filtering import filter_structures, unusable
 
-from .reading import PROPERTIES, read_structures, read_table
+from .reading import PROPERTIES, find_column, read_structures, read_table
 
 
 class Labelled(NamedTuple):
@@ -45,7 +45,8 @@ def read_labelled(path, targets=(), *, classify=False, on_error="raise", featuri
     path : path-like
         A table or folder, as `sitenet_sklearn.tables.read_table` takes it.
     targets : sequence of str, default=()
-        Columns of the targets; a folder in CGCNN's form counts them from "1", and has "1" where none is named.
+        Columns of the targets; a folder in CGCNN's form without names of columns counts them from "1". Where none is
+        named, its first one is taken.
     classify : bool, default=False
         Whether the target is a class and not a number.
     on_error : {"raise", "skip"}, default="raise"
@@ -110,10 +111,11 @@ def target_columns(table, targets, path):
     ValueError
         If one is not there, or none was named and it is not clear which is meant.
     """
-    columns, targets = [str(name) for name in table.properties.columns], list(targets)
+    columns = [str(name) for name in table.properties.columns]
+    targets = [find_column(table.properties, name) or name for name in targets]
     listed = ", ".join(columns[:20]) or "none"
-    if not targets and (Path(path) / PROPERTIES).is_file():
-        targets = ["1"]
+    if not targets and columns and (Path(path) / PROPERTIES).is_file():
+        targets = columns[:1]
     if not targets and Path(path).is_dir():
         raise ValueError(f"{path} has no {PROPERTIES}, so the targets of its crystals are unknown")
     if not targets:

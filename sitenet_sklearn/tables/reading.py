@@ -11,17 +11,18 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
-from sitenet_sklearn.crystals.crystal_files import structure_from_text
 from sitenet_sklearn.crystals.structures import as_structure, is_file
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
-from .rows import csv_frames, json_frames
+from .rows import csv_frames, is_array, json_frames
 
-TABLES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
-"""Endings of files that hold a table; every other file is one crystal."""
+CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+TABLES = (*CSV, ".jsonl", ".jsonl.gz")
+"""Endings of files that hold a table; every other file is one crystal, but for arrays in .json."""
 
 CRYSTAL_COLUMNS = ("structure", "cif", "poscar", "file", "path", "cif_file")
 ID_COLUMNS = ("id", "material_id")
+_IN_FOLDERS = re.compile(r"\.m?cif(\.gz)?$|^(POSCAR|CONTCAR)|\.vasp$|\.(ext)?xyz$", re.IGNORECASE)
 PROPERTIES = "id_prop.csv"
 """Name of CGCNN's table in its folder."""
 
@@ -55,7 +56,8 @@ class CrystalTable:
 def is_table(path):
     """Whether a path is a table or a folder of crystals, and not the file of one crystal."""
     path = Path(path)
-    return path.is_dir() or path.name.lower().endswith(TABLES)
+    name = path.name.lower()
+    return path.is_dir() or name.endswith(TABLES) or (name.endswith((".json", ".json.gz")) and is_array(path))
 
 
 def read_tables(paths, *, structure_column=None, chunk_size=1024):
@@ -64,8 +66,9 @@ def read_tables(paths, *, structure_column=None, chunk_size=1024):
     Parameters
     ----------
     paths : list of path-like
-        CSV files, or lines of JSON (.jsonl), both also as .gz; folders of CIF files with CGCNN's `id_prop.csv` (no
-        header: id, values), or without it; files of one crystal each.
+        CSV files (.csv, .tsv, with commas, semicolons or tabs), lines of JSON (.jsonl) or an array (.json), all also as
+        .gz; folders of CIF files with CGCNN's `id_prop.csv` (id, values, with names of columns or without), or of
+        crystals alone; files of one crystal each. Names of columns may be written in capitals.
     structure_column : str, default=None
         Column of crystals; None for the only one of `CRYSTAL_COLUMNS`.
     chunk_size : int, default=1024
@@ -173,35 +176,6 @@ def read_structures(table, *, start=0, n_jobs=None):
     return [None if isinstance(found, str) else found for found in read], failures
 
 
-def parse_crystal(crystal):
-    """Read one crystal.
-
-    Parameters
-    ----------
-    crystal : path, str, dict or pymatgen Structure
-        A path, text in CIF or POSCAR or JSON of `Structure.as_dict`, or that dict.
-
-    Returns
-    -------
-    pymatgen.core.Structure
-
-    Raises
-    ------
-    CrystalError
-        If it is none.
-    """
-    if crystal is None or crystal != crystal or (isinstance(crystal, str) and not crystal.strip()):  # noqa: PLR0124
-        raise CrystalError("the table has no crystal there: expected a path, CIF, POSCAR or JSON")
-    if not isinstance(crystal, str):
-        return as_structure(crystal)
-    kind = "JSON" if crystal.lstrip().startswith("{") else _kind_of_text(crystal)
-    try:
-        return structure_from_text(crystal, kind.lower())
-    except Exception as error:  # parsers of damaged text raise anything
-        detail = f"{type(error).__name__}: {error!s:.120}"
-        raise CrystalError(f"the text is not read as a crystal in {kind} ({detail})") from error
-
-
 def content_hash(tables):
     """Hash tables and all files that they name, so that altered ones are recognised.
 
@@ -234,14 +208,10 @@ def _canonical(value):
 
 def _read_or_reason(crystal):
     try:
-        return parse_crystal(crystal)
+        return as_structure(crystal)
     except CrystalError as error:
         missing = isinstance(crystal, Path) and str(error) == "no such file"
         return f"{error}: {crystal}" if missing else str(error)
-
-
-def _kind_of_text(text):
-    return "CIF" if re.search(r"^\s*(data_|_cell_length_a)", text, re.MULTILINE) else "POSCAR"
 
 
 def _table_in_chunks(path, structure_column, chunk_size):
@@ -259,7 +229,7 @@ def _frames(path, chunk_size):
     """Yield parts of a table as data frames of what stands there."""
     if path.is_dir():
         yield from _folder(path, chunk_size)
-    elif path.name.lower().endswith((".csv", ".csv.gz")):
+    elif path.name.lower().endswith(CSV):
         yield from csv_frames(path, chunk_size)
     else:
         yield from json_frames(path, chunk_size)
@@ -267,34 +237,44 @@ def _frames(path, chunk_size):
 
 def _folder(path, chunk_size):
     if not (path / PROPERTIES).is_file():
-        files = sorted(found.name for found in path.glob("*.cif"))
+        files = sorted(found.name for found in path.iterdir() if _IN_FOLDERS.search(found.name) and found.is_file())
         if not files:
-            raise FileNotFoundError(f"the folder {path} holds neither {PROPERTIES} nor CIF files")
+            raise FileNotFoundError(f"the folder {path} holds neither {PROPERTIES} nor CIF, POSCAR or XYZ files")
         step = chunk_size or len(files)
         for start in range(0, len(files), step):
             yield pd.DataFrame({"file": files[start : start + step]})
         return
-    for frame in csv_frames(path / PROPERTIES, chunk_size, has_header=False):
-        named = frame.rename(columns={0: "id"} | {k: str(k) for k in frame.columns if k})
+    has_header = _has_header(path)
+    for frame in csv_frames(path / PROPERTIES, chunk_size, has_header=has_header):
+        names = frame.columns[1:] if has_header else map(str, range(1, frame.shape[1]))
+        named = frame.set_axis(["id", *names], axis=1)
         yield named.assign(file=named["id"] + ".cif")
+
+
+def _has_header(folder):
+    """Whether the first row of CGCNN's table names columns: no crystal is called so, and no entry is a number."""
+    first = next(csv_frames(folder / PROPERTIES, 1, has_header=False)).iloc[0]
+    return not (folder / f"{first[0]}.cif").is_file() and pd.to_numeric(first[1:], errors="coerce").isna().all()
 
 
 def _as_crystals(frame, path, structure_column, start):
     """Tell ids, crystals and values of a data frame apart."""
     column = _crystal_column(frame, path, structure_column)
+    id_column = next(filter(None, (find_column(frame, name) for name in ID_COLUMNS)), None)
     base = path if path.is_dir() else path.parent
     crystals = [base / entry if _is_path(entry) else entry for entry in frame[column]]
-    ids = _ids(frame, column, crystals, start)
-    values = frame.drop(columns=[column, *(name for name in ID_COLUMNS if name in frame)])
+    ids = _ids(frame, id_column or column, crystals, start, named=id_column is not None)
+    values = frame.drop(columns=[column, *(found for name in ID_COLUMNS if (found := find_column(frame, name)))])
     return CrystalTable(ids, crystals, values.reset_index(drop=True))
 
 
 def _crystal_column(frame, path, structure_column):
     if structure_column is not None:
-        if structure_column not in frame:
+        found = find_column(frame, structure_column)
+        if found is None:
             raise ValueError(f"{path} has no column {structure_column!r}, only {_listed(frame)}")
-        return structure_column
-    found = [name for name in CRYSTAL_COLUMNS if name in frame]
+        return found
+    found = list(filter(None, (find_column(frame, name) for name in CRYSTAL_COLUMNS)))
     if len(found) != 1:
         trouble = "columns of crystals " + " and ".join(found) if found else "no column of crystals"
         raise ValueError(
@@ -304,12 +284,18 @@ def _crystal_column(frame, path, structure_column):
     return found[0]
 
 
-def _ids(frame, column, crystals, start):
-    for name in ID_COLUMNS:
-        if name in frame:
-            return [str(entry) for entry in frame[name]]
-    paths = all(isinstance(crystal, Path) for crystal in crystals)
-    return [str(entry) for entry in frame[column]] if paths else [str(start + k) for k in range(len(frame))]
+def find_column(frame, name):
+    """Find a column by its name, written so or with other capitals; None where there is none, or more than one."""
+    if name in frame:
+        return name
+    alike = [column for column in frame if str(column).strip().casefold() == str(name).strip().casefold()]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _ids(frame, column, crystals, start, *, named):
+    if named or all(isinstance(crystal, Path) for crystal in crystals):
+        return [str(entry) for entry in frame[column]]
+    return [str(start + k) for k in range(len(frame))]
 
 
 def _is_path(entry):

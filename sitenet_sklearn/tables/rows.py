@@ -28,12 +28,12 @@ TOO_LONG = (
 )
 TOO_MANY = f"it has more than {MAX_COLUMNS} columns: keep only those that are used"
 
-_QUOTED = re.compile(rb'(^|[,\r])"[^"]*+(?:""[^"]*+)*+"')
-_OPEN = re.compile(rb'(^|[,\r])"')
+SEPARATORS = ",;\t"
+"""What may stand between the entries of a row: the first that the first row has."""
 
 
 def csv_frames(path, chunk_size=None, *, has_header=True):
-    """Read a CSV file part by part.
+    """Read a CSV file part by part, with commas, semicolons or tabs between entries.
 
     Parameters
     ----------
@@ -58,12 +58,13 @@ def csv_frames(path, chunk_size=None, *, has_header=True):
     start = 0
     try:
         with _opened(path) as file:
-            records = _csv_records(file)
+            separator, lines = _separator(file)
+            records = _csv_records(lines, separator)
             first = next(records, (b"", 0))
-            _check_width(first[0])
-            header, names = (first[0], _names(first[0])) if has_header else (b"", None)
+            _check_width(first[0], separator)
+            header, names = (first[0], _names(first[0], separator)) if has_header else (b"", None)
             for part in _parts(records if has_header else chain([first], records), chunk_size):
-                frame = _parse(header + b"".join(part))
+                frame = _parse(header + b"".join(part), separator)
                 yield frame if names is None else frame[1:].set_axis(names, axis=1).reset_index(drop=True)
                 start += len(part)
     except (ValueError, OSError, EOFError, zlib.error) as error:  # pandas' errors of parsing are ValueErrors
@@ -72,7 +73,7 @@ def csv_frames(path, chunk_size=None, *, has_header=True):
 
 
 def json_frames(path, chunk_size=None):
-    """Read a file with an object of JSON on every line, part by part.
+    """Read a file with an object of JSON on every line, or an array of objects, part by part.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def json_frames(path, chunk_size=None):
     """
     for part in _parts(_json_records(path), chunk_size):
         if len(set().union(*part)) > MAX_COLUMNS:
-            raise ValueError(f"{path} is not read as lines of JSON: {TOO_MANY}")
+            raise ValueError(f"{path} is not read as JSON: {TOO_MANY}")
         yield pd.DataFrame(part)
 
 
@@ -121,17 +122,29 @@ def _line(file):
     return line
 
 
-def _csv_records(file):
+def _separator(file):
+    """Tell what separates entries, and give all lines, of which one is read."""
+    lines = iter(lambda: _line(file), b"")
+    first = next((line for line in lines if not line.isspace()), b"")
+    found = [mark for mark in SEPARATORS if mark.encode() in re.sub(rb'"[^"]*"', b"", first)]
+    return (found or SEPARATORS)[0], chain([first] if first else [], lines)
+
+
+def _csv_records(lines_of_file, separator):
     """Yield the rows, which are several lines where an entry in quotation marks is, and their sizes."""
+    start = rb"(^|[%b\r])" % separator.encode()
+    quoted, opening = re.compile(start + rb'"[^"]*+(?:""[^"]*+)*+"'), re.compile(start + b'"')
     lines, size, is_open = [], 0, False
-    while line := _line(file):
+    for line in lines_of_file:
         if not is_open and line.isspace():
             continue
         lines.append(line)
         size += len(line)
         if size > MAX_RECORD or len(lines) > MAX_LINES:
             raise ValueError(TOO_LONG)
-        is_open = _ends_open(line, is_open=is_open)
+        if b'"' in line:  # marks count where they begin an entry, or where they close it
+            rest = quoted.sub(separator.encode(), b'"' + line if is_open else line)
+            is_open = opening.search(rest) is not None
         if not is_open:
             yield b"".join(lines), size
             lines, size = [], 0
@@ -139,31 +152,24 @@ def _csv_records(file):
         raise ValueError("the last row has a quotation mark that is not closed")
 
 
-def _ends_open(line, *, is_open):
-    """Whether a line ends within quotation marks; they count where they begin an entry, or where they close it."""
-    if b'"' not in line:
-        return is_open
-    return _OPEN.search(_QUOTED.sub(b",", b'"' + line if is_open else line)) is not None
-
-
-def _check_width(row):
+def _check_width(row, separator):
     if not row:
         raise ValueError("it holds nothing, not even the names of columns")
-    if row.count(b",") >= MAX_COLUMNS:
+    if row.count(separator.encode()) >= MAX_COLUMNS:
         raise ValueError(TOO_MANY)
 
 
-def _names(header):
+def _names(header, separator):
     """Names of the columns; a column without one is called as pandas calls it."""
-    names = [name or f"Unnamed: {k}" for k, name in enumerate(_parse(header).iloc[0])]
+    names = [name or f"Unnamed: {k}" for k, name in enumerate(_parse(header, separator).iloc[0])]
     (name, times), *_ = Counter(names).most_common(1)
     if times > 1:
         raise ValueError(f"{times} columns are called {name!r}: give every column a name of its own")
     return names
 
 
-def _parse(text):
-    return pd.read_csv(io.BytesIO(text), header=None, dtype=str, keep_default_na=False)
+def _parse(text, separator):
+    return pd.read_csv(io.BytesIO(text), sep=separator, header=None, dtype=str, keep_default_na=False)
 
 
 def _json_records(path):
@@ -171,18 +177,43 @@ def _json_records(path):
     number = 1
     try:
         with _opened(path) as file:
+            if is_array(path):
+                yield from _array(file)
+                return
             while line := _line(file):
                 if line.strip():
                     yield _record(line), len(line)
                 number += 1
     except (ValueError, OSError, EOFError, RecursionError, zlib.error) as error:
-        raise ValueError(f"{path} is not read as lines of JSON, line {number}: {error!s:.200}") from error
+        raise ValueError(f"{path} is not read as JSON, line {number}: {error!s:.200}") from error
+
+
+def is_array(path):
+    """Whether a file begins as an array of JSON."""
+    try:
+        with _opened(path) as file:
+            return file.read(1024).lstrip().startswith(b"[{")
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+def _array(file):
+    """Yield the objects of an array and their sizes, about."""
+    content = file.read(MAX_CHUNK + 1)
+    if len(content) > MAX_CHUNK:
+        raise ValueError(f"the array is longer than {MAX_CHUNK >> 20} MiB: write an object on each line, as .jsonl")
+    records = json.loads(content, object_pairs_hook=_object)
+    for record in records:
+        yield _checked(record), len(content) // len(records)
 
 
 def _record(line):
-    record = json.loads(line, object_pairs_hook=_object)
+    return _checked(json.loads(line, object_pairs_hook=_object))
+
+
+def _checked(record):
     if not isinstance(record, dict):
-        raise ValueError(f"expected an object, got {line.decode().strip():.40}")  # noqa: TRY004
+        raise ValueError(f"expected an object, got {json.dumps(record):.40}")  # noqa: TRY004
     return record
 
 

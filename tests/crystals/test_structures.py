@@ -1,13 +1,17 @@
 import gzip
 import json
 import sys
+from pathlib import Path
 
+import ase.io
 import numpy as np
 import pandas as pd
 import pytest
 from ase import Atoms
 from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Species, Structure
+from pymatgen.io.ase import AseAtomsAdaptor
 
+from sitenet_sklearn import SupercellFeaturizer
 from sitenet_sklearn.crystals.structures import MAX_SITES, as_structure, formula_of, list_crystals, usable_species
 from sitenet_sklearn.exceptions import CrystalError, Failure, FeaturizationError
 
@@ -51,7 +55,7 @@ def test_names_are_labels_or_paths():
         ("a.cif", TypeError, r"got a single str: pass \[crystal\]"),
         (GOOD.as_dict(), TypeError, "got a single dict"),
         (7, TypeError, "got a single int"),
-        ([GOOD, 7], TypeError, "expects pymatgen Structures, paths, dicts or ASE Atoms, got int at index 1: 7"),
+        ([GOOD, 7], TypeError, "expects pymatgen Structures, paths, text .*, got int at index 1: 7"),
         ([Molecule(["H"], [[0, 0, 0]])], TypeError, "got Molecule at index 0"),
         (pd.DataFrame({"a": [GOOD], "b": [1]}), ValueError, r"one column of crystals, got shape \(1, 2\)"),
     ],
@@ -66,16 +70,16 @@ def test_all_forms_of_a_crystal_are_the_same(structures, tmp_path):
     structure.to(filename=str(tmp_path / "a.cif"))
     structure.to(filename=str(tmp_path / "POSCAR"))
     forms = [structure, IStructure.from_sites(structure), structure.as_dict(), tmp_path / "a.cif"]
-    for form in [*forms, str(tmp_path / "POSCAR")]:
+    texts = [structure.to(fmt=form) for form in ("cif", "poscar", "json")]
+    for form in [*forms, str(tmp_path / "POSCAR"), *texts]:
         found = as_structure(form)
         assert found.composition == structure.composition
         assert found.volume == pytest.approx(structure.volume, rel=1e-4)
 
 
 def test_ase_atoms_are_read(structures):
-    ase = pytest.importorskip("ase", reason="needs ASE")
     structure = structures[0]
-    atoms = ase.Atoms(structure.atomic_numbers, structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
+    atoms = Atoms(structure.atomic_numbers, structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
     np.testing.assert_allclose(as_structure(atoms).distance_matrix, structure.distance_matrix, atol=1e-9)
     assert list_crystals([atoms], "test")[0] == [atoms]
 
@@ -84,6 +88,15 @@ def test_ase_atoms_are_read(structures):
     ("item", "message"),
     [
         ("no.cif", "no such file"),
+        (Path("no.cif"), "no such file"),
+        ("", "there is no crystal: expected a Structure, a path, CIF, POSCAR or JSON"),
+        (None, "there is no crystal"),
+        (float("nan"), "there is no crystal"),
+        (pd.NA, "there is no crystal"),
+        ("{}", "the text is not read as a crystal in JSON"),
+        ("data_x\n_cell_length_a 1", "the text is not read as a crystal in CIF"),
+        ("a\nb\n", "the text is not read as a crystal in POSCAR"),
+        ({}, "the dict is not read as a crystal"),
         ({"lattice": 1}, "the dict is not read as a crystal"),
     ],
 )
@@ -91,6 +104,29 @@ def test_what_cannot_be_read_is_refused(item, message):
     with pytest.raises(CrystalError, match=message):
         as_structure(item)
     assert formula_of(item) == "?"
+
+
+@pytest.mark.parametrize("suffix", [".xyz", ".extxyz", ".xyz.gz"])
+def test_files_in_xyz_are_read(tmp_path, structures, suffix):
+    structure = structures[0]
+    path = tmp_path / f"crystal{suffix}"
+    ase.io.write(tmp_path / "plain.xyz", AseAtomsAdaptor.get_atoms(structure), format="extxyz")
+    text = (tmp_path / "plain.xyz").read_bytes()
+    path.write_bytes(gzip.compress(text) if suffix.endswith(".gz") else text)
+    np.testing.assert_allclose(as_structure(path).distance_matrix, structure.distance_matrix, atol=1e-6)
+    (tmp_path / "two.xyz").write_bytes(2 * text)
+    with pytest.raises(CrystalError, match="it holds several structures: write each into a file of its own"):
+        as_structure(tmp_path / "two.xyz")
+    (tmp_path / "molecule.xyz").write_text("2\n\nH 0 0 0\nH 0 0 0.74\n")
+    with pytest.raises(CrystalError, match="it is a molecule, chain or slab, no crystal: its cell has 0 vectors"):
+        as_structure(tmp_path / "molecule.xyz")
+
+
+def test_missing_crystals_and_text_are_masked_or_read(structures):
+    texts = [structures[0].to(fmt="cif"), None, structures[1], float("nan"), "a\nb\n"]
+    with pytest.warns(UserWarning, match="there is no crystal"):
+        X = SupercellFeaturizer(20, on_error="mask").transform(texts)
+    assert X.valid.tolist() == [True, False, True, False, False]
 
 
 def test_damaged_files_are_refused(tmp_path):
@@ -102,7 +138,10 @@ def test_damaged_files_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("structure", "message"),
     [
-        (Structure(CUBE, [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]]), "disordered .*: choose ordered approximants first"),
+        (
+            Structure(CUBE, [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]]),
+            "disordered .*: DisorderedRegressor averages",
+        ),
         (Structure(CUBE, [{"Fe": 0.5}], [[0, 0, 0]]), "disordered"),
         (Structure(CUBE, [DummySpecies("X")], [[0, 0, 0]]), r"species X0\+ is no chemical element"),
         (Structure(Lattice([[1, 0, 0], [0, 1, 0], [1, 1, 1e-9]]), ["Po"], [[0, 0, 0]]), "the cell has no volume"),
@@ -172,5 +211,5 @@ def test_slabs_and_molecules_are_no_crystals():
     with pytest.raises(CrystalError, match=r"is periodic along \(True, True, False\), all three axes are expected"):
         usable_species(slab)
     atoms = Atoms("NaCl", positions=[[0, 0, 0], [0, 0, 2.4]], cell=[9, 9, 9], pbc=False)
-    with pytest.raises(CrystalError, match="is periodic along"):
+    with pytest.raises(CrystalError, match=r"slab, no crystal: its cell has 3 vectors, and it repeats along no axis"):
         usable_species(as_structure(atoms))

@@ -22,6 +22,10 @@ def test_the_paper_preset_has_the_parameters_of_the_published_model(parity):
     assert different == {"early_stopping", "validation_fraction"}  # how it was trained, not what it is
 
 
+def test_the_accurate_preset_is_the_default():
+    assert SiteNetRegressor.from_preset("accurate").get_params() == SiteNetRegressor().get_params()
+
+
 def test_unknown_presets_are_refused():
     with pytest.raises(ValueError, match="unknown preset 'papers'; did you mean 'paper'"):
         SiteNetRegressor.from_preset("papers")

@@ -165,6 +165,23 @@ def test_all_site_features_of_an_earlier_format_are_those_of_elements(structures
     np.testing.assert_array_equal(again.predict(structures), model.predict(structures))
 
 
+def test_networks_of_earlier_formats_are_as_they_were(featurized, band_gaps, tmp_path):
+    as_then = {"residual": False, "coordination_radius": None}
+    model = SiteNetRegressor(**SMALL, **as_then).fit(featurized, band_gaps)
+    save_model(model, tmp_path / "model.safetensors")
+
+    def as_before(header):
+        header["format"] = 3
+        for name in as_then:
+            del header["model"]["parameters"][name], header["model"]["network"][name]
+
+    rewrite(tmp_path / "model.safetensors", header=as_before)
+    again = load_model(tmp_path / "model.safetensors")
+    assert {name: again.get_params()[name] for name in as_then} == as_then
+    np.testing.assert_array_equal(again.predict(featurized), model.predict(featurized))
+    assert again.set_params(warm_start=True, max_epochs=1).fit(featurized, band_gaps).residual is False
+
+
 def test_missing_and_foreign_files_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_model(tmp_path / "none")

@@ -1,15 +1,13 @@
 import gzip
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from sitenet_sklearn.exceptions import CrystalError
 from sitenet_sklearn.tables.reading import (
     content_hash,
+    find_column,
     is_table,
-    parse_crystal,
     read_structures,
     read_table,
     read_tables,
@@ -106,9 +104,9 @@ def test_the_column_of_crystals_can_be_named(tmp_path):
         ("a.csv", "gap\n1\n", "no column of crystals, expected one of structure, cif"),
         ("a.csv", "cif,file\n1,2\n", "columns of crystals cif and file, .*name it with --structure-column"),
         ("a.csv", 'file\n"a\n', "a.csv is not read as CSV"),
-        ("a.jsonl", '{"file": "a"}\n{"file"\n', "a.jsonl is not read as lines of JSON, line 2"),
+        ("a.jsonl", '{"file": "a"}\n{"file"\n', "a.jsonl is not read as JSON, line 2"),
         ("a.jsonl", "[1]\n", r"line 1: expected an object, got \[1\]"),
-        ("a.jsonl.gz", "plain", "a.jsonl.gz is not read as lines of JSON, line 1"),
+        ("a.jsonl.gz", "plain", "a.jsonl.gz is not read as JSON, line 1"),
         ("a.cif", "data_", "a.cif is not a table: expected a folder, or a file whose name ends in .csv"),
     ],
 )
@@ -125,27 +123,60 @@ def test_a_column_that_is_not_there_is_named(tmp_path):
         read_table(tmp_path / "a.csv", structure_column="cell")
 
 
-def test_an_empty_folder_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"holds neither id_prop.csv nor CIF files"):
-        read_table(tmp_path)
-
-
 @pytest.mark.parametrize(
-    ("crystal", "message"),
+    ("name", "text"),
     [
-        ("", "has no crystal there"),
-        (None, "has no crystal there"),
-        (float("nan"), "has no crystal there"),
-        ("{}", "the text is not read as a crystal in JSON"),
-        ("data_x\n_cell_length_a 1", "the text is not read as a crystal in CIF"),
-        ("a\nb\n", "the text is not read as a crystal in POSCAR"),
-        ({}, "the dict is not read as a crystal"),
-        (Path("no.cif"), "no such file"),
+        ("a.csv", "ID;File;Band_gap\nx;a.cif;0,5\n"),
+        ("a.tsv", "Material_ID\tFILE\tBand_gap\nx\ta.cif\t0,5\n"),
+        ("a.csv", '"Id","file","Band_gap"\n"x","a.cif","0,5"\n'),
+        ("a.json", ' [{"ID": "x", "Path": "a.cif", "Band_gap": "0,5"}]'),
     ],
 )
-def test_what_is_no_crystal_says_why(crystal, message):
-    with pytest.raises(CrystalError, match=message):
-        parse_crystal(crystal)
+def test_separators_capitals_and_arrays_are_understood(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    for path in (tmp_path / name, tmp_path / f"{name}.gz"):
+        assert is_table(path)
+        table = read_table(path)
+        assert (table.ids, table.crystals) == (["x"], [tmp_path / "a.cif"])
+        assert table.properties[find_column(table.properties, "band_gap")].tolist() == ["0,5"]
+
+
+def test_columns_that_differ_in_capitals_alone_are_not_mixed_up(tmp_path):
+    (tmp_path / "a.csv").write_text("file,Gap,gap\na.cif,1,2\n")
+    frame = read_table(tmp_path / "a.csv").properties
+    assert (find_column(frame, "gap"), find_column(frame, "GAP")) == ("gap", None)
+
+
+@pytest.mark.parametrize(("text", "names"), [("a,1.5\n", ["1"]), ("name,gap\na,1.5\n", ["gap"]), ("a,metal\n", ["1"])])
+def test_tables_of_cgcnn_may_name_their_columns(tmp_path, caesium, text, names):
+    caesium.to(filename=str(tmp_path / "a.cif"))
+    (tmp_path / "id_prop.csv").write_text(text)
+    table = read_table(tmp_path)
+    assert (table.ids, table.crystals, list(table.properties)) == (["a"], [tmp_path / "a.cif"], names)
+
+
+def test_folders_hold_crystals_in_all_forms(tmp_path):
+    for name in ("a.cif", "b.CIF.gz", "POSCAR_c", "d.vasp", "e.extxyz", "notes.txt", "id.csv"):
+        (tmp_path / name).touch()
+    assert [path.name for path in read_table(tmp_path).crystals] == [
+        "POSCAR_c",
+        "a.cif",
+        "b.CIF.gz",
+        "d.vasp",
+        "e.extxyz",
+    ]
+
+
+def test_arrays_that_hold_something_else_are_refused(tmp_path):
+    (tmp_path / "a.json").write_text('[{"file": "a.cif"}, 3]')
+    with pytest.raises(ValueError, match=r"a.json is not read as JSON, line 1: expected an object, got 3"):
+        read_table(tmp_path / "a.json")
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds neither id_prop.csv nor CIF, POSCAR or XYZ files"):
+        read_table(tmp_path)
 
 
 def test_failures_have_index_and_id(caesium, tmp_path):

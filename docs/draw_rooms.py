@@ -4,7 +4,7 @@ python docs/draw_rooms.py
 
 prints a table with a row for every room: its floor (the longest chain of rooms below it), what lives there (the first
 line of its docstring), and the rooms that it imports from. Files that lie directly in the package are one room, but for
-`datasets`, which reads crystals.
+`datasets`, which reads crystals, and `pretrained`, which reads models.
 """
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "sitenet_sklearn"
 NAME = PACKAGE.name
 WORDS = "words"
-ALONE = ("datasets", "__init__", "__main__")
+ALONE = ("datasets", "pretrained", "__init__", "__main__")
 """Files that are a room of their own."""
 
 

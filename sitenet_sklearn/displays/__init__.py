@@ -1,12 +1,13 @@
 """Displays: pictures of predictions and of attention in the form of scikit-learn's, and reports made of them.
 
 matplotlib is imported when something is drawn. `predictions`, `intervals` and `attention` have one class a picture,
-`base` what they share, and `report` writes an HTML file. Add a picture as a class with `from_estimator`,
-`from_predictions` and `plot`.
+`base` what they share, `loss_curves` shows training, and `report` writes an HTML file. Add a picture as a class with
+`from_estimator`, `from_predictions` and `plot`.
 """
 
 from .attention import AttentionHistogramDisplay, LongRangeDisplay, NeighborDisplay
 from .intervals import IntervalDisplay
+from .loss_curves import LossCurveDisplay
 from .predictions import ElementErrorDisplay, ErrorDisplay, ParityDisplay, UncertaintyDisplay
 from .report import write_report
 
@@ -16,6 +17,7 @@ __all__ = [
     "ErrorDisplay",
     "IntervalDisplay",
     "LongRangeDisplay",
+    "LossCurveDisplay",
     "NeighborDisplay",
     "ParityDisplay",
     "UncertaintyDisplay",

@@ -29,18 +29,16 @@ from sitenet_sklearn.training.randomness import own_generator, seeded
 from sitenet_sklearn.training.trainer import make_trainer, resolve_device
 
 from .inference import PAPER_BATCH_SIZE, NetworkInference, batches
-from .parameters import CONSTRAINTS, LAYERS, ArchitectureParameters
+from .loss_curve import LossCurve
+from .parameters import CONSTRAINTS, HEAD_OPTIONS, LAYERS, ArchitectureParameters
 from .selection import check_crystals, check_validation_data, resolve_batch_size, split_crystals, trainable
 
 _PICKLED_WITH = ("sitenet-sklearn", "torch", "skorch")
-HEAD_OPTIONS = ("n_targets", "clamp", "dropout")
-"""Arguments of `SiteNet` that a pretrained network leaves to the new estimator."""
-
 AFTER_FIT = 0.1
 """Share of the learning rate with which `partial_fit` goes on after `fit`."""
 
 
-class BaseSiteNet(ArchitectureParameters, NetworkInference, BaseEstimator):
+class BaseSiteNet(ArchitectureParameters, NetworkInference, LossCurve, BaseEstimator):
     """Base of `SiteNetRegressor` and `SiteNetClassifier`; parameters are documented there."""
 
     _parameter_constraints = CONSTRAINTS

@@ -86,7 +86,8 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         the next epoch and ends as if nothing had happened; then the file is removed. Files are named by parameters
         and data, so that fits may share a folder; with `early_stopping` that takes a fixed `random_state`.
     callbacks : list of skorch callbacks, default=None
-        Additional callbacks, each alone or as a pair (name, callback).
+        Additional callbacks, each alone or as a pair (name, callback). An `LRScheduler` takes the place of the schedule
+        of `lr`.
     device : str or torch.device, default="auto"
         Where to compute; "auto" is the first CUDA GPU or else the CPU.
     train_oversized : bool, default=True
@@ -122,6 +123,8 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
         The trained network in its training loop.
     history_ : skorch.history.History
         Losses and times of every epoch.
+    loss_curve_, validation_loss_curve_ : list of float
+        Losses of every epoch, of the training crystals and of those held out; see `LossCurveDisplay`.
     n_site_features_in_ : int
         Number of site features seen in `fit`.
     site_feature_names_in_, interaction_feature_names_in_ : tuple of str

@@ -16,6 +16,9 @@ SIZES = ("embedding_dim", "site_dim", "interaction_dim", "n_heads", "n_blocks")
 LAYERS = ("attention_hidden_layers", "pre_pool_layers", "post_pool_layers")
 STYLE = ("activation", "normalization", "pooling", "cutoff", "coordination_radius", "residual", "dropout")
 ARCHITECTURE = (*SIZES, *LAYERS, *STYLE)
+HEAD_OPTIONS = ("n_targets", "clamp", "dropout")
+"""Arguments of `SiteNet` that a pretrained network leaves to the new estimator."""
+
 TRAINING = ("lr", "optimizer", "weight_decay", "gradient_accumulation", "amp", "verbose")
 
 _POSITIVE = [Interval(Integral, 1, None, closed="left")]

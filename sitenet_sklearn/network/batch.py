@@ -158,10 +158,10 @@ class CrystalDataset(Dataset):
         return self.__getitems__([index])
 
     def __getitems__(self, indices):
-        """Return a batch of crystals, their targets (b,) or (b, k) and their weights (b,)."""
+        """Return a pair, as skorch asks for: a batch with weights (b,) of its crystals, and targets (b,) or (b, k)."""
         rows = np.asarray(indices, dtype=int)
         y, weight = (torch.as_tensor(values[rows], dtype=torch.float32) for values in (self.y, self.weight))
-        return collate(self.crystals[rows]), y, weight
+        return (collate(self.crystals[rows]), weight), y
 
 
 class SiteBudgetSampler(Sampler):

@@ -55,7 +55,8 @@ def make_callbacks(*, n_steps=None, patience=None, callbacks=(), verbose=0):
     Parameters
     ----------
     n_steps : int, default=None
-        Steps of the optimizer over which the learning rate rises and falls; None keeps it constant.
+        Steps of the optimizer over which the learning rate rises and falls; None leaves it constant, and so do
+        callbacks that schedule it themselves.
     patience : int, default=None
         Epochs without improvement on held-out crystals that end training, and the best epoch's weights come back; None
         for neither.
@@ -69,7 +70,7 @@ def make_callbacks(*, n_steps=None, patience=None, callbacks=(), verbose=0):
     list of pairs (str, skorch.callbacks.Callback)
     """
     found = [("grad_clip", GradientNormClipping(MAX_GRADIENT_NORM))]
-    if n_steps is not None:
+    if n_steps is not None and not any(map(is_schedule, callbacks)):
         share = partial(learning_rate_share, n_steps=n_steps)
         found.append(("lr_scheduler", StepScheduler(LambdaLR, step_every="batch", lr_lambda=share)))
     if verbose:
@@ -78,6 +79,12 @@ def make_callbacks(*, n_steps=None, patience=None, callbacks=(), verbose=0):
     if patience is not None:
         found.append(("early_stopping", EarlyStopping(patience=patience, load_best=True, sink=_silent)))
     return found
+
+
+def is_schedule(given):
+    """Whether a callback, or a pair (name, callback), is a learning rate schedule of skorch."""
+    callback = given[1] if isinstance(given, tuple) else given
+    return issubclass(callback if isinstance(callback, type) else type(callback), LRScheduler)
 
 
 def check_callbacks(callbacks):

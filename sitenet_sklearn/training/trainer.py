@@ -131,7 +131,8 @@ class SiteNetTrainer(NeuralNet):
         return DataLoader(dataset, batch_sampler=sampler, collate_fn=lambda batch: batch, generator=own_seed)
 
     def infer(self, x, **fit_params):
-        """Run the network on a `CrystalBatch`."""
+        """Run the network on a `CrystalBatch`, given alone or with weights."""
+        x = x[0] if isinstance(x, tuple) else x
         device = torch.device(self.device).type
         with torch.autocast(device, torch.bfloat16, enabled=self.amp):
             return self.module_(x.to(self.device, non_blocking=True), **fit_params).float()
@@ -183,7 +184,8 @@ class SiteNetTrainer(NeuralNet):
             loss, size, y_pred = self._loss(X, y, weight, **fit_params)
             return loss.detach(), size, y_pred.detach(), torch.autograd.grad(loss, parameters)
 
-        parts = in_parts(compute, *batch) if len(batch[0]) else []
+        (X, weight), y = batch
+        parts = in_parts(compute, X, y, weight) if len(X) else []
         for part in parts:
             for parameter, gradient in zip(parameters, part[3], strict=True):
                 parameter.grad.add_(gradient)
@@ -198,8 +200,9 @@ class SiteNetTrainer(NeuralNet):
     def validation_step(self, batch, **fit_params):
         """Compute the loss of held-out crystals, in parts where memory does not suffice."""
         self._set_training(training=False)
+        (X, weight), y = batch
         with torch.no_grad():
-            parts = in_parts(lambda *part: self._loss(*part, **fit_params), *batch)
+            parts = in_parts(lambda *part: self._loss(*part, **fit_params), X, y, weight)
         return self._step(sum(torch.stack(part[:2]) for part in parts), [part[2] for part in parts])
 
     def on_batch_end(self, net, batch=None, training=False, **kwargs):  # noqa: ARG002

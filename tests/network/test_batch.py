@@ -52,10 +52,10 @@ def test_read_only_memory_makes_no_warning(featurized):
 
 
 def test_dataset_fetches_whole_batches(featurized):
-    batch, y, _ = CrystalDataset(featurized, np.arange(40))[7]
+    (batch, _), y = CrystalDataset(featurized, np.arange(40))[7]
     assert len(batch) == 1
     assert y.tolist() == [7.0]
-    batch, y, weight = CrystalDataset(featurized, np.arange(40), np.arange(40) / 2).__getitems__([3, 1])
+    (batch, weight), y = CrystalDataset(featurized, np.arange(40), np.arange(40) / 2).__getitems__([3, 1])
     assert weight.tolist() == [1.5, 0.5]
     assert len(batch) == 2
     assert y.tolist() == [3.0, 1.0]

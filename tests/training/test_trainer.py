@@ -32,7 +32,7 @@ def test_unknown_devices_are_refused(device):
 def test_loss_never_broadcasts(featurized):
     trainer = SiteNetTrainer(SiteNet(), criterion=WeightedLoss("l1", torch.ones(1))).initialize()
     with pytest.raises(ValueError, match=r"predictions have shape \(40,\), targets \(40, 1\)"):
-        trainer.validation_step((collate(featurized), torch.zeros(40, 1), torch.ones(40)))
+        trainer.validation_step(((collate(featurized), torch.ones(40)), torch.zeros(40, 1)))
 
 
 def test_a_loss_that_is_not_finite_stops_training_with_an_explanation(featurized, band_gaps):

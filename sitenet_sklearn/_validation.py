@@ -173,7 +173,7 @@ def name_difference(names, expected):
 
 def choose_preset(presets, name):
     """Return the parameters of a preset, a dict; ValueError if there is none of that name."""
-    if name not in presets:
+    if name not in list(presets):
         similar = get_close_matches(str(name), presets, n=1, cutoff=0) or presets
         raise ValueError(f"unknown preset {name!r}; did you mean {' or '.join(map(repr, similar))}?")
     return presets[name]

@@ -66,8 +66,8 @@ def pretrained_file(name) -> Path:
     """Path of the file of a model; parameters and errors as in `load_pretrained`."""
     known = list_pretrained()
     if name not in known:
-        likely = get_close_matches(str(name), known, n=1, cutoff=0.4) or known
-        raise ValueError(f"no model {name!r} comes with the library; did you mean {' or '.join(likely)}?")
+        likely = get_close_matches(f"{name!s:.80}", known, n=1, cutoff=0.4) or known or ["a file"]
+        raise ValueError(f"no model {name!r:.80} comes with the library; did you mean {' or '.join(likely)}?")
     return _FOLDER / name / "model.safetensors"
 
 

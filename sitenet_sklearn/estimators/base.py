@@ -338,6 +338,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, LossCurve, BaseEstim
 
     def __setstate__(self, state):
         saved = state.pop("_versions", {})
+        state = {"coordination_radius": None, "residual": False} | state  # pickles of 0.1.0 have neither
         for name, now in versions(*_PICKLED_WITH).items():
             if saved.get(name, now) != now:
                 warnings.warn(

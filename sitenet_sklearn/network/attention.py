@@ -185,6 +185,9 @@ class AttentionBlock(nn.Module):
     def __getstate__(self):
         return self.__dict__ | {"compiled": None}
 
+    def __setstate__(self, state):
+        super().__setstate__({"reach": None, "residual": False} | state)  # pickles of 0.1.0 have neither
+
     def _pair_weights(self, from_pair):
         norms = [self.feature_norm] if self.interaction_norm is None else [self.feature_norm, self.interaction_norm]
         values = [tensor for norm in norms for tensor in (norm.weight, norm.bias)]

@@ -168,6 +168,10 @@ class SiteNet(nn.Module):
         for block in self.blocks:
             block.compile_pairs()
 
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.config = {"coordination_radius": None, "residual": False} | self.config  # as in pickles of 0.1.0
+
     def use_generator(self, generator):
         """Draw what dropout sets to 0 from a `torch.Generator`; None for the one that all threads share."""
         for module in self.modules():

@@ -129,8 +129,8 @@ def _check_values(config):
     dropout, n_targets = config.get("dropout", 0.0), config["n_targets"]
     right = {
         "cutoff": _is_distance(config["cutoff"]),
-        "coordination_radius": _is_distance(config.get("coordination_radius")),
-        "residual": isinstance(config.get("residual", False), bool),
+        "coordination_radius": _is_distance(config["coordination_radius"]),
+        "residual": isinstance(config["residual"], bool),
         "dropout": isinstance(dropout, int | float) and 0 <= dropout < 1,
         "pooling": config["pooling"] in POOLINGS,
         "clamp": _is_clamp(config["clamp"], n_targets),
@@ -142,7 +142,7 @@ def _check_values(config):
 
 
 def _is_distance(value):
-    return value is None or (isinstance(value, int | float) and 0 < value < math.inf)
+    return value is None or (type(value) in {int, float} and 0 < value < math.inf)
 
 
 def _is_clamp(clamp, n_targets):
@@ -162,7 +162,7 @@ def checksum(text, tensors):
 def _upgraded(header):
     """Bring the header of an earlier format to the present one."""
     number = header["format"]
-    if not 1 <= number <= FORMAT:
+    if not (isinstance(number, int) and 1 <= number <= FORMAT):
         raise ValueError(f"format {number} is not known to this library, which reads 1 to {FORMAT}")
     if number == 1:  # a regressor, alone or at the end of a pipeline
         nodes = [{"class": step["class"], "parameters": step["parameters"]} for step in header["steps"]]
@@ -180,8 +180,9 @@ def _upgrade_parameters(node, number):
     parameters = node.get("parameters", {})
     if number < 3 and parameters.get("site_features") == "all":  # there were those of elements alone
         parameters["site_features"] = "elements"
-    if "attention_hidden_layers" in parameters:  # a network, as all were before there was a choice
-        parameters |= {"coordination_radius": None, "residual": False}
+    if node.get("class") in {"SiteNetRegressor", "SiteNetClassifier"}:  # as all were before there was a choice
+        for settings in filter(None, (parameters, node.get("network"))):
+            settings.update(coordination_radius=None, residual=False)
     inner = [step for _, step in node.get("steps", ())] + node.get("members", []) + [node.get("estimator")]
     for other in filter(None, inner):
         _upgrade_parameters(other, number)

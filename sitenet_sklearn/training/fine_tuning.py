@@ -61,12 +61,17 @@ def _read_file(path):
     try:
         node = header["model"]
         node = node["steps"][-1][1] if node["class"] == "Pipeline" else node
-        if node["class"] not in _WITH_A_NETWORK:
-            raise TypeError(f"{path} holds a {node['class']}, and fine-tuning begins from one fitted network")
-        weights = {name.removeprefix(node["prefix"]): tensor for name, tensor in tensors.items()}
-        return build_network(node["network"], weights), tuple(node["site_features"])
-    except (ArithmeticError, AttributeError, LookupError, ValueError, RuntimeError) as error:
+        found = _network_of(node, tensors) if node["class"] in _WITH_A_NETWORK else None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} cannot be loaded: {error!s:.500}") from error
+    if found is None:
+        raise TypeError(f"{path} holds a {node['class']}, and fine-tuning begins from one fitted network")
+    return found
+
+
+def _network_of(node, tensors):
+    weights = {name.removeprefix(node["prefix"]): tensor for name, tensor in tensors.items()}
+    return build_network(node["network"], weights), tuple(node["site_features"])
 
 
 def begin_anew(config, *, new_head, frozen):

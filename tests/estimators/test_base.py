@@ -134,6 +134,22 @@ def test_partial_fit_adds_epochs(featurized, band_gaps):
     assert np.abs(fitted.partial_fit(featurized, band_gaps).predict(featurized) - before).max() > 1e-4
 
 
+def test_pickles_from_before_networks_could_be_residual_are_as_they_were(featurized, band_gaps):
+    then = SiteNetRegressor(max_epochs=1, residual=False, coordination_radius=None, random_state=0)
+    fitted = then.fit(featurized, band_gaps)
+    expected = fitted.predict(featurized)
+    network = fitted.net_.module_
+    for name in ("residual", "coordination_radius"):
+        delattr(fitted, name)
+        del network.config[name]
+    for block in network.blocks:
+        del block.residual, block.reach
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict(featurized), expected)
+    assert (again.residual, again.coordination_radius) == (False, None)
+    assert again.set_params(warm_start=True).fit(featurized, band_gaps)
+
+
 def test_a_pickle_of_other_versions_is_loaded_with_a_warning(featurized, band_gaps, monkeypatch):
     fitted = SiteNetRegressor(**QUICK).fit(featurized, band_gaps)
     content = pickle.dumps(fitted)

@@ -19,7 +19,8 @@ from sitenet_sklearn import (
 )
 from sitenet_sklearn.network.weights_file import checksum
 
-FIRST = Path(__file__).parents[1] / "data" / "model_of_format_1.safetensors"
+DATA = Path(__file__).parents[1] / "data"
+FIRST = DATA / "model_of_format_1.safetensors"
 SMALL = {
     "embedding_dim": 3,
     "site_dim": 3,
@@ -115,10 +116,19 @@ def test_the_network_is_the_fitted_one_whatever_the_parameters_say_now(pipeline,
     np.testing.assert_array_equal(load_model(tmp_path / "model").predict(structures), expected)
 
 
-def test_files_of_the_first_format_are_read_for_ever(structures):
-    model = load_model(FIRST, device="cpu")
-    expected = [1.3783, 1.4533, 1.433, 1.9316]
+SECOND = [1.4752, 1.5143, 1.5926, 2.0264]
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(1, [1.3783, 1.4533, 1.433, 1.9316]), (2, SECOND), (3, SECOND), (4, [1.3828, 1.3821, 2.0476, 1.5835])],
+)
+def test_files_of_every_format_are_read_for_ever(structures, number, expected):
+    model = load_model(DATA / f"model_of_format_{number}.safetensors", device="cpu")
     np.testing.assert_allclose(model.predict(structures[:4]), expected, atol=2e-4)
+    network = model[-1].net_.module_
+    assert (model[-1].residual, model[-1].coordination_radius) == ((True, 5.0) if number == 4 else (False, None))
+    assert (network.config["residual"], network.blocks[0].residual) == (number == 4, number == 4)
 
 
 def test_what_belongs_to_a_machine_is_not_saved(structures, band_gaps, tmp_path):
@@ -149,7 +159,8 @@ def test_what_cannot_be_saved_is_refused_before_a_file_is_made(model, error, mes
 
 
 def test_all_site_features_of_an_earlier_format_are_those_of_elements(structures, band_gaps, tmp_path):
-    steps = [("featurizer", SupercellFeaturizer(20, site_features="elements")), ("sitenet", SiteNetRegressor(**SMALL))]
+    network = SiteNetRegressor(**SMALL, residual=False, coordination_radius=None)
+    steps = [("featurizer", SupercellFeaturizer(20, site_features="elements")), ("sitenet", network)]
     model = SiteNetEnsemble(Pipeline(steps), n_members=2).fit(structures, band_gaps)
     save_model(model, tmp_path / "model.safetensors")
 
@@ -240,6 +251,10 @@ def set_node(**values):
         (set_network(n_heads=10**40), "cannot be loaded"),
         (set_network(cutoff=float("nan")), "its network has cutoff=nan"),
         (set_network(cutoff="5"), "its network has cutoff='5'"),
+        (set_network(coordination_radius=True), "its network has coordination_radius=True"),
+        (set_network(residual="yes"), "its network has residual='yes'"),
+        (lambda h: h["model"]["steps"][1][1]["network"].pop("residual"), "cannot be loaded: 'residual'"),
+        (lambda h: h.update(format=3.5), "format 3.5 is not known"),
         (set_network(dropout=5), "its network has dropout=5"),
         (set_network(pooling="x"), "its network has pooling='x'"),
         (set_network(clamp="yes"), "its network has clamp='yes'"),

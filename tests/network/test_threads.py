@@ -39,7 +39,7 @@ def test_what_fails_in_a_thread_fails_here(torch_threads):
 
 
 @pytest.mark.parametrize("options", [{}, {"activation": "silu"}, {"coordination_radius": 4.0, "residual": True}])
-def test_threads_change_no_bit_of_outputs_and_gradients(featurized, torch_threads, options, monkeypatch):
+def test_threads_change_outputs_and_gradients_by_rounding_alone(featurized, torch_threads, options, monkeypatch):
     monkeypatch.setattr("sitenet_sklearn.network.tiles.CPU_TILE", 50)
     torch.manual_seed(0)
     network, results = SiteNet(**options), []

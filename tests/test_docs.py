@@ -165,8 +165,9 @@ def test_site_builds_without_warnings(tmp_path):
 
 
 def test_ci_runs_the_test_command_of_the_readme():
-    demo_command, test_command = re.findall(r"```bash\n(.*?)\n```", README, re.DOTALL)
-    assert "sitenet demo" in demo_command
+    first_commands, test_command = re.findall(r"```bash\n(.*?)\n```", README, re.DOTALL)
+    assert "sitenet predict band_gap" in first_commands
+    assert "sitenet demo" in first_commands
     extract = re.search(r"^command=\$\((awk .*)\)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)[1]
     found = subprocess.run(["bash", "-c", extract], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
     assert found.stdout.strip() == test_command

@@ -22,8 +22,6 @@ from sitenet_sklearn.training.trainer import resolve_device
 def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settings):
     """Make the pipeline that the options ask for, and check all its parameters.
 
-    Its features are the finest: all elemental properties, and Gaussians of the distance.
-
     Parameters
     ----------
     parameters : dict of str to object

@@ -74,7 +74,7 @@ def list_crystals(X, owner):
     labels = getattr(X, "index", None)
     if labels is not None and not callable(labels):
         return items, [str(label) for label in labels]
-    return items, [os.fspath(item) if _is_path(item) else "" for item in items]
+    return items, [os.fspath(item) if is_path(item) else "" for item in items]
 
 
 def only_column(X, owner):
@@ -110,16 +110,16 @@ def as_structure(item):
         return item
     if _is_missing(item) or (isinstance(item, str) and not item.strip()):
         raise CrystalError("there is no crystal: expected a Structure, a path, CIF, POSCAR or JSON")
-    if _is_path(item) and not is_file(item):
+    if is_path(item) and not is_file(item):
         raise CrystalError("no such file")
     try:
         return _read(item)
     except CrystalError:
         raise
     except Exception as error:  # parsers of damaged files raise anything
-        what = "file" if _is_path(item) else type(item).__name__
+        what = "file" if is_path(item) else type(item).__name__
         form = ""
-        if isinstance(item, str) and not _is_path(item):
+        if isinstance(item, str) and not is_path(item):
             what, form = "text", f" in {_format_of_text(item).upper()}"
         reason = f"{type(error).__name__}: {error!s:.120}"
         raise CrystalError(f"the {what} is not read as a crystal{form} ({reason})") from error
@@ -133,7 +133,7 @@ def is_file(path):
         return False
 
 
-def _is_path(item):
+def is_path(item):
     """Whether an item names a file; text of several lines, or in JSON, is the crystal itself."""
     if isinstance(item, str):
         return "\n" not in item and not item.lstrip().startswith("{")
@@ -156,7 +156,7 @@ def _read(item):
         return structure_from_dict(item)
     if _is_atoms(item):
         return structure_from_atoms(item)
-    if not _is_path(item):
+    if not is_path(item):
         return structure_from_text(item, _format_of_text(item))
     name = Path(item).name.lower()
     for kind, pattern in _FORMATS.items():

@@ -56,11 +56,6 @@ CONSTRAINTS = {
 }
 """What every parameter may be, as scikit-learn checks it."""
 
-_ACCURATE = {
-    "attention_hidden_layers": (64,),
-    "coordination_radius": 5.0,
-    "residual": True,
-}
 _PAPER = {
     "attention_hidden_layers": (225,),
     "coordination_radius": None,
@@ -74,8 +69,8 @@ _PAPER = {
     "early_stopping": True,
     "validation_fraction": 0.05,
 }
-PRESETS = {"accurate": _ACCURATE, "paper": _PAPER, "paper_cutoff": _PAPER | {"cutoff": 5.0}}
-"""Parameters in which presets differ from each other; "accurate" are the defaults."""
+PRESETS = {"accurate": {}, "paper": _PAPER, "paper_cutoff": _PAPER | {"cutoff": 5.0}}
+"""Parameters that differ from the defaults, which are called "accurate", or could."""
 
 
 class ArchitectureParameters:

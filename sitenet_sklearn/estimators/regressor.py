@@ -36,7 +36,7 @@ class KnownTargetsMixin(RegressorMixin):
 class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
     """Predict a property of crystals with Site-Net.
 
-    The defaults predict best. They are the architecture of the paper [1]_ but for `attention_hidden_layers`,
+    The defaults are the architecture of the paper [1]_ but for what predicts better, `attention_hidden_layers`,
     `coordination_radius` and `residual`; `from_preset("paper")` is the published model (its Table 1). Inputs and target
     are standardised inside the model, from the training crystals.
 

@@ -7,10 +7,10 @@ from sitenet_sklearn.crystals.interaction_features import INTERACTION_FEATURES
 from sitenet_sklearn.crystals.site_features import SITE_FEATURES
 
 PRESETS = {
-    "accurate": {"max_atoms": 50, "site_features": "all", "interaction_features": "gaussians"},
+    "accurate": {},
     "paper": {"max_atoms": 500, "site_features": SITE_FEATURES, "interaction_features": INTERACTION_FEATURES},
 }
-"""Named settings."""
+"""Parameters that differ from the defaults, which are called "accurate"."""
 
 
 class FeaturizerPresets:
@@ -20,9 +20,9 @@ class FeaturizerPresets:
     def from_preset(cls, name: str, **changes) -> Self:
         """Build a featurizer with named settings.
 
-        "accurate" describes sites by elements, environment and symmetry, and pairs with Gaussians of the distance, in
-        supercells of 50 atoms. "paper" is what the paper takes, in supercells of 500 atoms
-        (section 2.1 of doi:10.1039/d3dd00005b).
+        "accurate" are the defaults: they describe sites by elements, environment and symmetry, and pairs with Gaussians
+        of the distance, in supercells of 50 atoms. "paper" is what the paper takes, in supercells of 500 atoms (section
+        2.1 of doi:10.1039/d3dd00005b).
 
         Parameters
         ----------

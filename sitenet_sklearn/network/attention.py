@@ -170,9 +170,7 @@ class AttentionBlock(nn.Module):
             logits = logits.masked_fill(tile.distance[:, None] > self.cutoff, -torch.inf)
         attention = segment_softmax(logits, tile.count, tile.row, tile.n_rows)
         features = self.feature_norm(self.activation(features), tile.weight)
-        shares = attention
-        if self.reach is not None:
-            shares = torch.cat([attention, tile.nearness(self.reach)[:, None]], 1)
+        shares = tile.shares(attention, self.reach)
         sums = tile.sum_rows((shares[:, :, None] * features[:, None]).flatten(1))
         if self.interaction_norm is None:
             return sums, None, attention

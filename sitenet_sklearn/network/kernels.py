@@ -132,9 +132,7 @@ class _Pass:
             logits = logits.masked_fill(tile.distance[:, None] > kernel.cutoff, -torch.inf)
         self.attention = segment_softmax(logits, tile.count, tile.row, tile.n_rows)
         self.features = _Norm(features, weights.feature_scale, weights.feature_shift, self.eps)
-        self.shares = self.attention
-        if kernel.reach is not None:
-            self.shares = torch.cat([self.attention, tile.nearness(kernel.reach)[:, None]], 1)
+        self.shares = tile.shares(self.attention, kernel.reach)
         self.sums = tile.sum_rows((self.shares[:, :, None] * self.features.value[:, None]).flatten(1))
         self.updated = None
         if weights.interaction_scale is not None:

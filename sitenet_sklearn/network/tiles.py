@@ -15,11 +15,9 @@ from .segments import segment_sum
 from .threads import map_in_threads
 
 CPU_TILE = 4096
-"""Pairs in a tile on a CPU: what stays in the second-level cache of a core."""
+"""Pairs in a tile on a CPU: many enough that calls of torch cost little, few enough to bound memory."""
 LARGE_TILE = 2**17
 """Pairs in a tile on other devices: what fills them and still bounds memory."""
-
-
 USUAL_NEIGHBORS = 8
 """What sums over near neighbours are divided by, to be about as large as means."""
 
@@ -58,6 +56,10 @@ class Tile(NamedTuple):
         inside = (self.distance > 0) & (self.distance < reach)
         smooth = 0.5 + 0.5 * torch.cos(math.pi / reach * self.distance)
         return torch.where(inside, self.count * smooth / USUAL_NEIGHBORS, 0.0)
+
+    def shares(self, attention, reach):
+        """Weights of the sums over neighbours: attention (t, h), and with a `reach` nearness as one more column."""
+        return attention if reach is None else torch.cat([attention, self.nearness(reach)[:, None]], 1)
 
     def sum_rows(self, values):
         """Sum the values of pairs (t, c) over the pairs of every site (n_rows, c)."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
-from sitenet_sklearn.crystals.structures import as_structure, is_file
+from sitenet_sklearn.crystals.structures import as_structure, is_file, is_path
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
 from .rows import csv_frames, is_array, json_frames
@@ -299,7 +299,7 @@ def _ids(frame, column, crystals, start, *, named):
 
 
 def _is_path(entry):
-    return isinstance(entry, str) and bool(entry.strip()) and "\n" not in entry and not entry.lstrip().startswith("{")
+    return isinstance(entry, str) and bool(entry.strip()) and is_path(entry)
 
 
 def _listed(frame):

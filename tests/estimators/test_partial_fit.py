@@ -8,7 +8,8 @@ from sklearn.frozen import FrozenEstimator
 
 from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, load_model, save_model
 
-QUICK = {"site_dim": 6, "attention_hidden_layers": (8,), "random_state": 0}
+PAPER = {"residual": False, "coordination_radius": None}
+QUICK = {"site_dim": 6, "attention_hidden_layers": (8,), "random_state": 0, **PAPER}
 
 
 def error(model, X, y):
@@ -19,7 +20,7 @@ def test_it_goes_on_gently_after_fit(featurized, band_gaps):
     model = SiteNetRegressor(**QUICK, max_epochs=30, lr=0.003).fit(featurized, band_gaps)
     before = error(model, featurized, band_gaps)
     errors = [error(model.partial_fit(featurized, band_gaps), featurized, band_gaps) for _ in range(10)]
-    assert max(errors) < 1.5 * before
+    assert max(errors) < 1.15 * before
     assert errors[-1] < before
     assert len(model.history_) == 40
 
@@ -44,14 +45,14 @@ def test_parameters_may_change_between_calls(featurized, band_gaps):
 
 
 def test_a_loaded_model_goes_on_as_the_saved_one(featurized, band_gaps, tmp_path):
-    models = [SiteNetRegressor(**QUICK, optimizer="sgd", lr=2e-4, max_epochs=2).fit(featurized, band_gaps)]
+    models = [SiteNetRegressor(**QUICK, optimizer="sgd", lr=1e-3, max_epochs=2).fit(featurized, band_gaps)]
     save_model(models[0], tmp_path / "model.safetensors")
     models.append(load_model(tmp_path / "model.safetensors"))
     for model in models:
         model.partial_fit(featurized, band_gaps)
     assert models[0].batch_size_ == models[1].batch_size_
     assert len(models[1].history_) == 3
-    np.testing.assert_allclose(models[0].predict(featurized), models[1].predict(featurized), rtol=0.02, atol=0.03)
+    np.testing.assert_allclose(models[0].predict(featurized), models[1].predict(featurized), rtol=0.02)
 
 
 @pytest.mark.parametrize("kind", [SiteNetRegressor, SiteNetClassifier])

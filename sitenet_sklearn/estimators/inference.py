@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sitenet_sklearn._validation import name_difference, wants_pandas
 from sitenet_sklearn.network.batch import SiteBudgetSampler, collate
+from sitenet_sklearn.network.threads import threads_for_tiles
 from sitenet_sklearn.training.memory import in_parts
 
 from .selection import check_crystals
@@ -166,7 +167,7 @@ class NetworkInference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         network, device = self.net_.module_.eval(), self.net_.device
 
         def compute(batch):
-            with torch.inference_mode():
+            with torch.inference_mode(), threads_for_tiles():
                 result = function(network, batch.to(device))
             return (result[0].cpu(), result[1]) if isinstance(result, tuple) else result.cpu()
 

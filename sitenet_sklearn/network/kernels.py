@@ -104,28 +104,24 @@ class PairKernel:
         Constant of the layer normalisations.
     """
 
+    kept_columns = 6
+
     def __init__(self, cutoff, reach, eps):
         self.cutoff, self.reach, self.eps = cutoff, reach, eps
 
-    def forward(self, tile, bond, inputs, weights, space):
+    def run(self, tile, bond, inputs, weights, space, *, record=False):  # noqa: ARG002
         """Compute sums over neighbours (r, h * d), new interactions (t, e) or None, and attention (t, h) of a tile."""
-        run = _Pass(self, tile, bond, inputs, PairWeights(*weights), space)
-        return run.sums, run.updated, run.attention
-
-    def backward(self, tile, bond, inputs, weights, space, gradients):  # noqa: PLR0917
-        """Compute a tile again and return the gradients of bond, inputs and weights."""
-        return _Pass(self, tile, bond, inputs, PairWeights(*weights), space).backward(*gradients)
+        return _Pass(self, tile, bond, inputs, PairWeights(*weights), space)
 
 
 class _Pass:
     """The forward pass of one tile, with all that its backward pass needs."""
 
     def __init__(self, kernel, tile, bond, inputs, weights, space):  # noqa: PLR0917
-        self.tile, self.inputs, self.weights = tile, inputs, weights
-        self.space, self.eps = space, kernel.eps
+        self.tile, self.inputs, self.weights, self.eps = tile, inputs, weights, kernel.eps
         self.interactions = inputs if weights.input_weight is None else self._embed()
         self.bond = bond.addmm_(self.interactions, weights.bond.T)
-        self.a, active = self.space.take("a", bond), self.space.take("active", bond)
+        self.a, active = space.take("a", bond), space.take("active", bond)
         self.hidden, features, update = self._split(_mish(bond, self.a, active))
         logits = self._logits()
         if kernel.cutoff is not None:
@@ -139,9 +135,9 @@ class _Pass:
             self.update = _Norm(update, weights.interaction_scale, weights.interaction_shift, self.eps)
             self.updated = self.update.value
 
-    def backward(self, d_sums, d_updated):
+    def backward(self, d_sums, d_updated, space):
         """Gradients of bond (t, c), inputs and weights."""
-        d_active, scratch, slope = (self.space.take(name, self.bond) for name in ("d_active", "scratch", "slope"))
+        d_active, scratch, slope = (space.take(name, self.bond) for name in ("d_active", "scratch", "slope"))
         d_hidden, d_feature, d_update = self._split(d_active)
         d_features, d_logits = self._attend_backward(d_sums)
         found = {"logit": self._logits_backward(d_logits, d_hidden)}

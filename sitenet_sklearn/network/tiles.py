@@ -1,11 +1,12 @@
 """Work on pairs tile by tile, so that what is computed for a pair stays in cache and is never all in memory.
 
-A tile holds all pairs of a few sites i. The forward pass keeps only its inputs and outputs; the backward pass computes
-a tile again before it takes its derivative.
+A tile holds all pairs of a few sites i. The forward pass keeps what it computed for as many tiles as fit into a budget;
+the backward pass computes the others again before it takes their derivative.
 """
 
 import math
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from .threads import map_in_threads
 
 CPU_TILE = 4096
 """Pairs in a tile on a CPU: many enough that calls of torch cost little, few enough to bound memory."""
+KEPT_BYTES = 2**27
+"""What the forward pass of a block may keep for its backward pass: memory for time."""
 LARGE_TILE = 2**17
 """Pairs in a tile on other devices: what fills them and still bounds memory."""
 USUAL_NEIGHBORS = 8
@@ -71,28 +74,27 @@ class Tile(NamedTuple):
 
 
 def make_tiles(batch, size=None):
-    """Cut the pairs of a batch into tiles.
+    """Cut the pairs of a batch into tiles of whole sites i.
 
     Parameters
     ----------
     batch : CrystalBatch
         p pairs.
     size : int, default=None
-        Pairs in a tile, unless one site alone has more; None for what suits the device.
+        Pairs in a tile, but for those of the site that reaches this number; None for what suits the device. There are
+        one or an even number of tiles, all about as large, so that two cores end together.
 
     Returns
     -------
     list of Tile
     """
-    on_cpu = batch.pair_site.device.type == "cpu"
-    size = size or (CPU_TILE if on_cpu else LARGE_TILE)
+    size = size or (CPU_TILE if batch.pair_site.device.type == "cpu" else LARGE_TILE)
     ends = np.cumsum(batch.row_sizes)
-    tiles, first, start = [], 0, 0
-    while first < len(ends):
-        last = max(first + 1, int(np.searchsorted(ends, start + size, side="right")))
-        tiles.append(_cut(batch, slice(first, last), slice(start, int(ends[last - 1]))))
-        first, start = last, int(ends[last - 1])
-    return tiles
+    n_tiles = 1 if ends[-1] <= size else 2 * math.ceil(ends[-1] / size / 2)
+    last = np.unique(np.searchsorted(ends, np.arange(1, n_tiles + 1) * ends[-1] // n_tiles)) + 1
+    sites = pairwise([0, *last.tolist()])
+    pairs = pairwise([0, *ends[last - 1].tolist()])
+    return [_cut(batch, slice(*i), slice(*ij)) for i, ij in zip(sites, pairs, strict=True)]
 
 
 def whole_tile(batch):
@@ -159,10 +161,12 @@ def map_tiles(kernel, tiles, of_i, of_j, inputs, *, weights):
     Parameters
     ----------
     kernel : RecordedKernel or PairKernel
-        What to compute. Its ``forward(tile, bond, inputs, weights, space)`` gives a tensor with a row for every site of
-        the tile, one with a row for every pair or None, and attention; its
-        ``backward(tile, bond, inputs, weights, space, gradients)`` those of bond, inputs and weights. Both may
-        overwrite bond and use space, a `Workspace`. Tiles are worked on in threads, see `map_in_threads`.
+        What to compute. Its ``run(tile, bond, inputs, weights, space, record=False)`` gives a pass with the outputs
+        `sums`, a row for every site of the tile, `updated`, a row for every pair or None, and `attention`. A recorded
+        pass has ``backward(d_sums, d_updated, space)``, which gives the gradients of bond, inputs and weights. Both may
+        overwrite bond and use space, a `Workspace`; a pass that is kept has its own. `kept_columns` says how many
+        numbers it then holds for every pair and column of bond; None where no pass may be kept. Tiles are worked on in
+        threads, see `map_in_threads`.
     tiles : list of Tile
         All pairs.
     of_i, of_j : Tensor of shape (s, c)
@@ -177,22 +181,33 @@ def map_tiles(kernel, tiles, of_i, of_j, inputs, *, weights):
     tuple of Tensor or None
         The outputs for all sites or pairs. Attention has no gradient.
     """
-    return _MapTiles.apply(kernel, tiles, of_i, of_j, inputs, *weights)
+    n_kept = _n_kept(kernel, tiles, of_i) if torch.is_grad_enabled() else 0
+    return _MapTiles.apply(kernel, tiles, n_kept, of_i, of_j, inputs, *weights)
+
+
+def _n_kept(kernel, tiles, of_i):
+    """Count the tiles, from the first, whose passes fit into the budget."""
+    if kernel.kept_columns is None:
+        return 0
+    sizes = np.cumsum([len(tile.row) for tile in tiles]) * kernel.kept_columns * of_i[:1].nbytes
+    return int(np.searchsorted(sizes, KEPT_BYTES, side="right"))
 
 
 class _MapTiles(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, kernel, tiles, of_i, of_j, inputs, *weights):  # noqa: PLR0917
+    def forward(ctx, kernel, tiles, n_kept, of_i, of_j, inputs, *weights):  # noqa: PLR0917
         ctx.kernel, ctx.tiles, ctx.spaces = kernel, tiles, Workspaces()
         ctx.save_for_backward(of_i, of_j, inputs, *weights)
 
-        def work(tile):
-            with ctx.spaces.borrow() as space:
+        def work(number):
+            tile, keep = tiles[number], number < n_kept
+            with nullcontext(Workspace()) if keep else ctx.spaces.borrow() as space:
                 bond = space.gather_bond(of_i, of_j, tile)
-                return kernel.forward(tile, bond, inputs[tile.pairs], weights, space)
+                done = kernel.run(tile, bond, inputs[tile.pairs], weights, space, record=keep)
+                return done.sums, done.updated, done.attention, done if keep else None
 
-        parts = zip(*map_in_threads(work, tiles), strict=True)
-        sums, updated, attention = (None if part[0] is None else torch.cat(part) for part in parts)
+        *outputs, ctx.kept = zip(*map_in_threads(work, range(len(tiles))), strict=True)
+        sums, updated, attention = (None if parts[0] is None else torch.cat(parts) for parts in outputs)
         ctx.mark_non_differentiable(attention)
         return sums, updated, attention
 
@@ -202,22 +217,26 @@ class _MapTiles(torch.autograd.Function):
         of_i, of_j, inputs, *weights = ctx.saved_tensors
         d_i, d_j, d_inputs = torch.empty_like(of_i), torch.zeros_like(of_j), torch.empty_like(inputs)
         totals = [None if weight is None else torch.zeros_like(weight) for weight in weights]
+        kept, ctx.kept = ctx.kept, [None] * len(ctx.tiles)  # their memory is free again after this
 
-        def work(tile):
-            gradients = d_sums[tile.sites], None if d_updated is None else d_updated[tile.pairs]
+        def work(number):
+            tile, done = ctx.tiles[number], kept[number]
             with ctx.spaces.borrow() as space:
-                bond = space.gather_bond(of_i, of_j, tile)
-                arguments = tile, bond, inputs[tile.pairs], weights, space, gradients
-                d_bond, d_inputs[tile.pairs], parts = ctx.kernel.backward(*arguments)
+                if done is None:
+                    bond = space.gather_bond(of_i, of_j, tile)
+                    done = ctx.kernel.run(tile, bond, inputs[tile.pairs], weights, space, record=True)
+                d_updated_here = None if d_updated is None else d_updated[tile.pairs]
+                d_bond, d_inputs[tile.pairs], parts = done.backward(d_sums[tile.sites], d_updated_here, space)
                 d_i[tile.sites] = tile.sum_rows(d_bond)
                 return tile.sum_neighbors(d_bond), parts
 
-        for tile, (of_neighbors, parts) in zip(ctx.tiles, map_in_threads(work, ctx.tiles), strict=True):
+        results = map_in_threads(work, range(len(ctx.tiles)))
+        for tile, (of_neighbors, parts) in zip(ctx.tiles, results, strict=True):
             d_j[tile.neighbors] += of_neighbors  # in the order of tiles: sums do not depend on the threads
             for total, part in zip(totals, parts, strict=True):
                 if part is not None:
                     total.add_(part)
-        return None, None, d_i, d_j, d_inputs, *totals
+        return None, None, None, d_i, d_j, d_inputs, *totals
 
 
 class RecordedKernel:
@@ -226,25 +245,35 @@ class RecordedKernel:
     Parameters
     ----------
     function : callable
-        Called as ``function(tile, bond, inputs, weights)``; gives what `forward` of a kernel gives.
+        Called as ``function(tile, bond, inputs, weights)``; gives `sums`, `updated` and `attention` of a pass.
     precision : callable
         Makes a context manager with the precision to compute in: it belongs to a thread, and to the forward pass.
     """
 
+    kept_columns = None
+
     def __init__(self, function, precision):
         self.function, self.precision = function, precision
 
-    def forward(self, tile, bond, inputs, weights, space):  # noqa: ARG002
-        """Compute a tile."""
-        with self.precision():
-            return self.function(tile, bond, inputs, weights)
+    def run(self, tile, bond, inputs, weights, space, *, record=False):  # noqa: ARG002
+        """Compute a tile, and record it where its derivative will be asked for."""
+        inputs = [bond.detach().requires_grad_(record), inputs.detach().requires_grad_(record)]
+        with torch.set_grad_enabled(record), self.precision():
+            return _RecordedPass([*inputs, *weights], *self.function(tile, *inputs, weights))
 
-    def backward(self, tile, bond, inputs, weights, space, gradients):  # noqa: ARG002, PLR0917
-        """Compute a tile again and differentiate it."""
-        bond, inputs = bond.detach().requires_grad_(), inputs.detach().requires_grad_()
-        with torch.enable_grad(), self.precision():
-            outputs = self.function(tile, bond, inputs, weights)
-        known = [(output, d) for output, d in zip(outputs, gradients, strict=False) if d is not None]
-        outputs, gradients = zip(*known, strict=True)
-        d_bond, d_inputs, *parts = torch.autograd.grad(outputs, [bond, inputs, *weights], gradients)
+
+class _RecordedPass(NamedTuple):
+    """Outputs of a tile and what they depend on."""
+
+    inputs: list
+    sums: torch.Tensor
+    updated: torch.Tensor | None
+    attention: torch.Tensor
+
+    def backward(self, d_sums, d_updated, space):  # noqa: ARG002
+        """Gradients of bond, inputs and weights."""
+        outputs, gradients = [self.sums], [d_sums]
+        if d_updated is not None:
+            outputs, gradients = [*outputs, self.updated], [*gradients, d_updated]
+        d_bond, d_inputs, *parts = torch.autograd.grad(outputs, self.inputs, gradients)
         return d_bond, d_inputs, parts

@@ -8,6 +8,7 @@ from skorch import NeuralNet
 from torch.utils.data import DataLoader
 
 from sitenet_sklearn.network.batch import SiteBudgetSampler
+from sitenet_sklearn.network.threads import threads_for_tiles
 
 from .callbacks import StepScheduler, make_callbacks
 from .data_parallel import ShareSampler, is_distributed, sum_over_processes
@@ -153,9 +154,10 @@ class SiteNetTrainer(NeuralNet):
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run an epoch; gradients left over at its end make a step of their own."""
-        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-        if training and self.n_added_:
-            self._take_step()
+        with threads_for_tiles():
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            if training and self.n_added_:
+                self._take_step()
 
     def _trained(self):
         """Pairs (name, parameter) of those that are not frozen."""

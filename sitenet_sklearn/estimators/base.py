@@ -72,7 +72,6 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, LossCurve, BaseEstim
         patience=None,
         gradient_accumulation=1,
         amp=False,
-        compile=False,  # noqa: A002
         checkpoint_dir=None,
         callbacks=None,
         device="auto",
@@ -109,7 +108,6 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, LossCurve, BaseEstim
         self.patience = patience
         self.gradient_accumulation = gradient_accumulation
         self.amp = amp
-        self.compile = compile
         self.checkpoint_dir = checkpoint_dir
         self.callbacks = callbacks
         self.device = device
@@ -317,8 +315,6 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, LossCurve, BaseEstim
     def _trainer(self, network, device, sizes=None, *, stop=False):
         """Make the trainer of a network: for all epochs over crystals of such sizes, or for single ones."""
         freeze(network, self.frozen)
-        if self.compile:
-            network.compile_pairs()
         patience = (self.patience or self.max_epochs) if stop and self.early_stopping else None
         epochs = {} if sizes is None else {"max_epochs": self.max_epochs, "sizes": sizes}
         settings = {"device": device, "batch_size": self.batch_size_, "patience": patience} | epochs

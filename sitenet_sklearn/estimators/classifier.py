@@ -78,9 +78,6 @@ class SiteNetClassifier(ClassifierMixin, BaseSiteNet):
     amp : bool, default=False
         Whether to train in mixed precision (bfloat16): less memory and time on a GPU that has it, gradients of about
         three digits. Weights and predictions stay in single precision.
-    compile : bool, default=False
-        Whether torch compiles the work on pairs, which takes a C++ compiler and half a minute. The default
-        architecture has a kernel of its own and gains nothing on a CPU; others may.
     checkpoint_dir : str or path-like, default=None
         Folder where `fit` saves all of training after every epoch. After Ctrl-C or a kill the same call goes on with
         the next epoch and ends as if nothing had happened; then the file is removed. Files are named by parameters

@@ -42,7 +42,6 @@ CONSTRAINTS = {
     "patience": [*_POSITIVE, None],
     "gradient_accumulation": _POSITIVE,
     "amp": ["boolean"],
-    "compile": ["boolean"],
     "checkpoint_dir": [str, os.PathLike, None],
     "callbacks": [list, tuple, None],
     "device": [str, torch.device],

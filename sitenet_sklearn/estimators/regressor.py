@@ -105,9 +105,6 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
     amp : bool, default=False
         Whether to train in mixed precision (bfloat16): less memory and time on a GPU that has it, gradients of about
         three digits. Weights and predictions stay in single precision.
-    compile : bool, default=False
-        Whether torch compiles the work on pairs, which takes a C++ compiler and half a minute. The default
-        architecture has a kernel of its own and gains nothing on a CPU; others may.
     checkpoint_dir : str or path-like, default=None
         Folder where `fit` saves all of training after every epoch. After Ctrl-C or a kill the same call goes on with
         the next epoch and ends as if nothing had happened; then the file is removed. Files are named by parameters
@@ -215,7 +212,6 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
         patience=None,
         gradient_accumulation=1,
         amp=False,
-        compile=False,  # noqa: A002
         checkpoint_dir=None,
         callbacks=None,
         device="auto",
@@ -253,7 +249,6 @@ class SiteNetRegressor(KnownTargetsMixin, BaseSiteNet):
             patience=patience,
             gradient_accumulation=gradient_accumulation,
             amp=amp,
-            compile=compile,
             checkpoint_dir=checkpoint_dir,
             callbacks=callbacks,
             device=device,

@@ -94,7 +94,6 @@ class AttentionBlock(nn.Module):
         self.site_layer = Perceptron([sites if reach is None else sites + site_dim, sites], *style, dropout)
         self.cutoff = None if cutoff is None else float(cutoff)
         self.normalization = normalization
-        self.compiled = None
         self.is_paper_style = style == ("mish", "layer") and len(hidden_layers) == 1
 
     def forward(self, sites, interactions, tiles, batch):
@@ -123,7 +122,7 @@ class AttentionBlock(nn.Module):
         if self.training and self.normalization == "batch":  # its statistics need all pairs at once
             tile = whole_tile(batch)
             sums, updated, weights = self.attend(tile, gather_bond(of_i, of_j, tile), interactions, [from_pair])
-        elif self.is_paper_style and not is_mixed and self.compiled is None:
+        elif self.is_paper_style and not is_mixed:
             kernel = PairKernel(self.cutoff, self.reach, self.feature_norm.eps)
             sums, updated, weights = map_tiles(
                 kernel, tiles, of_i, of_j, interactions, weights=self._pair_weights(from_pair)
@@ -131,7 +130,7 @@ class AttentionBlock(nn.Module):
         else:
             parameters = [from_pair, *self._pair_parameters()]
             precision = partial(torch.autocast, device, torch.get_autocast_dtype(device)) if is_mixed else nullcontext
-            kernel = RecordedKernel(self.compiled or self.attend, precision)
+            kernel = RecordedKernel(self.attend, precision)
             sums, updated, weights = map_tiles(kernel, tiles, of_i, of_j, interactions, weights=parameters)
         aggregate = sums.unflatten(1, (-1, self.output_widths[1])).transpose(1, 2).flatten(1)
         new = self.site_layer(aggregate, batch.multiplicity)
@@ -175,13 +174,6 @@ class AttentionBlock(nn.Module):
         if self.interaction_norm is None:
             return sums, None, attention
         return sums, self.interaction_norm(self.activation(updated), tile.weight), attention
-
-    def compile_pairs(self):
-        """Let torch compile what is computed of a tile; a copy or an unpickled block is no longer compiled."""
-        self.compiled = torch.compile(self.attend, dynamic=True)
-
-    def __getstate__(self):
-        return self.__dict__ | {"compiled": None}
 
     def __setstate__(self, state):
         super().__setstate__({"reach": None, "residual": False} | state)  # pickles of 0.1.0 have neither

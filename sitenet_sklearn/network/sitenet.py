@@ -163,11 +163,6 @@ class SiteNet(nn.Module):
         """Attention weights of every block: list of Tensors of shape (p, n_heads)."""
         return [block.weights for block in self.run_blocks(batch)]
 
-    def compile_pairs(self):
-        """Let torch compile what the attention blocks compute of pairs; parameters keep their names."""
-        for block in self.blocks:
-            block.compile_pairs()
-
     def __setstate__(self, state):
         super().__setstate__(state)
         self.config = {"coordination_radius": None, "residual": False} | self.config  # as in pickles of 0.1.0

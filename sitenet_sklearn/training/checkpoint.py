@@ -15,7 +15,7 @@ from .data_parallel import is_distributed, is_first_process
 _EARLY_STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
 _MAGIC = b"sitenet checkpoint 2\n"
 _REMEDY = "delete it to start anew"
-_NO_MATTER = ("checkpoint_dir", "callbacks", "compile", "device", "pretrained", "verbose")
+_NO_MATTER = ("checkpoint_dir", "callbacks", "device", "pretrained", "verbose")
 """Parameters that a training may change half-way; of a pretrained model the weights count."""
 
 

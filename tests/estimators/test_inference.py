@@ -1,6 +1,3 @@
-import pickle
-import shutil
-
 import numpy as np
 import pytest
 import torch
@@ -95,18 +92,3 @@ def test_training_in_mixed_precision_keeps_single_precision_weights(featurized, 
     model = SiteNetRegressor(max_epochs=2, random_state=0, amp=True).fit(featurized, band_gaps)
     assert {parameter.dtype for parameter in model.net_.module_.parameters()} == {torch.float32}
     assert np.isfinite(model.predict(featurized)).all()
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore:The .grad attribute")  # of torch.compile
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-def test_a_compiled_network_computes_the_same_under_the_same_names(featurized, band_gaps):
-    plain, compiled = (
-        SiteNetRegressor(max_epochs=2, random_state=0, activation="silu", compile=compiled).fit(featurized, band_gaps)
-        for compiled in (False, True)
-    )
-    assert all(block.compiled is not None for block in compiled.net_.module_.blocks)
-    assert list(compiled.net_.module_.state_dict()) == list(plain.net_.module_.state_dict())
-    expected = plain.predict(featurized)
-    np.testing.assert_allclose(compiled.predict(featurized), expected, atol=1e-3)
-    np.testing.assert_allclose(pickle.loads(pickle.dumps(compiled)).predict(featurized), expected, atol=1e-3)

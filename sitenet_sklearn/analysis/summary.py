@@ -5,6 +5,7 @@ from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn.estimators.base import BaseSiteNet
+from sitenet_sklearn.estimators.calibrated import CalibratedRegressor
 from sitenet_sklearn.estimators.ensemble import SiteNetEnsemble
 
 
@@ -72,6 +73,9 @@ def describe_model(model):
     steps = [type(step).__name__ for _, step in model.steps] if isinstance(model, Pipeline) else []
     described = {"class": type(model).__name__} | ({"steps": steps} if steps else {})
     described["parameters"] = changed_parameters(model)
+    if isinstance(last_step(model), CalibratedRegressor) and hasattr(last_step(model), "calibration_"):
+        calibration = last_step(model).calibration_
+        described |= {"training crystals": len(calibration.known.values), "calibrated with": len(calibration.distances)}
     if (members := site_nets_of(model)) and hasattr(members[0], "net_"):
         network, history = members[0].net_.module_, members[0].history_
         described |= {"members": len(members)} if len(members) > 1 else {}
@@ -91,8 +95,10 @@ def describe_model(model):
 
 
 def site_nets_of(model):
-    """List the Site-Nets of a model: itself, the last step of a pipeline, the members of an ensemble."""
+    """List the Site-Nets of a model: itself, or those of its last step, inside a calibration, or in an ensemble."""
     model = last_step(model)
+    if isinstance(model, CalibratedRegressor):
+        return site_nets_of(getattr(model, "estimator_", model.estimator))
     if isinstance(model, SiteNetEnsemble):
         return [found for member in getattr(model, "estimators_", []) for found in site_nets_of(member)]
     return [model] if isinstance(model, BaseSiteNet) else []

@@ -14,11 +14,12 @@ from sitenet_sklearn.analysis.attention import strongest_neighbors, summarize_at
 from sitenet_sklearn.analysis.summary import describe_model, devices, site_nets_of
 from sitenet_sklearn.displays.report import write_report
 from sitenet_sklearn.estimators.chunks import split_featurizer
+from sitenet_sklearn.estimators.prediction_table import prediction_columns
 from sitenet_sklearn.metrics import classification_metrics, regression_metrics
 from sitenet_sklearn.network.weights_file import read_model
 from sitenet_sklearn.pretrained import card_of
 from sitenet_sklearn.tables.labelled import match_classes, read_labelled
-from sitenet_sklearn.tables.predictions import featurize_table, prediction_columns
+from sitenet_sklearn.tables.predictions import featurize_table
 from sitenet_sklearn.tables.reading import CrystalTable, read_tables
 
 from .options import (

@@ -63,6 +63,9 @@ def predict(
     on_error: Annotated[
         Literal["raise", "mask"], typer.Option(help="If crystals fail: stop, or leave their predictions empty.")
     ] = "raise",
+    level: Annotated[
+        float, typer.Option(min=0.01, max=0.999, help="Share of values that lie between `lower` and `upper`.")
+    ] = 0.9,
     structure_column: StructureColumn = None,
     jobs: Jobs = 1,
     as_json: Json = False,
@@ -79,14 +82,16 @@ def predict(
     file = None
     if output is not None:
         form = "json" if as_json else "csv"
-        file = PredictionFile(output, model, read_tables(files, **options), form=form, overwrite=overwrite)
+        settings = {"form": form, "level": level, "overwrite": overwrite}
+        file = PredictionFile(output, model, read_tables(files, **options), **settings)
     done = file.rows if file else 0
     if done:
         say(f"{done} crystals are done already")
     name = "id" if any(map(is_table, files)) else "file"
     can_mask = on_error == "raise" and split_featurizer(pipeline)[0] is not None
     remedy = "\nmend them, or leave their predictions empty with --on-error mask" if can_mask else ""
-    parts = predict_tables(pipeline, read_tables(files, **options), skip=done, on_error=on_error, n_jobs=jobs)
+    handling = {"skip": done, "level": level, "on_error": on_error, "n_jobs": jobs}
+    parts = predict_tables(pipeline, read_tables(files, **options), **handling)
     with (
         _told(file, remedy),
         tqdm(desc="predict", unit="crystal", initial=done, disable=True if quiet else None) as bar,

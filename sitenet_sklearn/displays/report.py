@@ -55,7 +55,7 @@ def write_report(
     y_true : array-like of shape (n,) or (n, k)
         True numbers, NaN where unknown, or true classes.
     predictions : pandas.DataFrame
-        n rows, from `sitenet_sklearn.tables.prediction_columns`.
+        n rows, from `sitenet_sklearn.estimators.prediction_columns`.
     model : estimator or Pipeline, default=None
         What predicted; its parameters are listed where they differ from the defaults.
     title : str, default="Predictions of crystals"

@@ -1,10 +1,12 @@
-"""Estimators: Site-Net with scikit-learn's verbs.
+"""Estimators: train, predict, save and load a Site-Net.
 
 `regressor` and `classifier` are what users fit; `base`, `parameters`, `selection` and `inference` are what they
-share. `ensemble` and `disorder` wrap them, `chunks` predicts for more crystals than memory holds, `persistence` saves
-and loads, and `reference` loads published models.
+share. `ensemble`, `calibrated` and `disorder` wrap them; `conformal` and `novelty` are what `calibrated` is made of.
+`prediction_table` puts all that a model knows of crystals into a table, and `chunks` predicts for more crystals than
+memory holds. `persistence` and `calibration_file` save and load; `reference` loads published models.
 """
 
+from .calibrated import CalibratedRegressor
 from .chunks import predict_in_chunks
 from .classifier import SiteNetClassifier
 from .disorder import DisorderedRegressor
@@ -12,11 +14,13 @@ from .ensemble import SiteNetEnsemble
 from .inference import CrystalAttention
 from .parameters import PRESETS
 from .persistence import load_model, save_model
+from .prediction_table import predict_table, prediction_columns
 from .reference import load_reference_checkpoint
 from .regressor import SiteNetRegressor
 
 __all__ = [
     "PRESETS",
+    "CalibratedRegressor",
     "CrystalAttention",
     "DisorderedRegressor",
     "SiteNetClassifier",
@@ -25,5 +29,7 @@ __all__ = [
     "load_model",
     "load_reference_checkpoint",
     "predict_in_chunks",
+    "predict_table",
+    "prediction_columns",
     "save_model",
 ]

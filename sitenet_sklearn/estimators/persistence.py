@@ -19,12 +19,22 @@ from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
 from sitenet_sklearn.network.weights_file import build_network, check_depth, read_model, write_model
 
 from .base import BaseSiteNet
+from .calibrated import CalibratedRegressor, first_network
+from .calibration_file import pack, unpack
 from .classifier import SiteNetClassifier
 from .ensemble import SiteNetEnsemble
 from .regressor import SiteNetRegressor
 
 _CLASSES = {
-    cls.__name__: cls for cls in (SupercellFeaturizer, SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble, Pipeline)
+    cls.__name__: cls
+    for cls in (
+        SupercellFeaturizer,
+        SiteNetRegressor,
+        SiteNetClassifier,
+        SiteNetEnsemble,
+        CalibratedRegressor,
+        Pipeline,
+    )
 }
 _LOCAL = {
     "cache": None,
@@ -32,23 +42,24 @@ _LOCAL = {
     "callbacks": None,
     "pretrained": None,
     "device": "auto",
-    "compile": False,
     "n_jobs": None,
 }
 """Parameters that belong to a machine or hold code, and what they are in a file."""
+_GONE = {"compile"}
+"""Parameters in files of earlier versions that say nothing about predictions."""
 MAX_DEPTH = 5
 MAX_MODELS = 2000
 _HISTORY = ("epoch", "train_loss", "valid_loss", "dur")
 
 
 def save_model(model, path) -> None:
-    """Save a fitted regressor, classifier or ensemble, alone or at the end of a pipeline behind a featurizer.
+    """Save a fitted regressor, classifier or ensemble, calibrated or not, alone or behind a featurizer in a pipeline.
 
     Parameters
     ----------
-    model : SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble or Pipeline
-        What to save. The parameters `cache`, `checkpoint_dir`, `callbacks`, `pretrained`, `device`, `compile` and
-        `n_jobs` are not saved.
+    model : SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble, CalibratedRegressor or Pipeline
+        What to save. The parameters `cache`, `checkpoint_dir`, `callbacks`, `pretrained`, `device` and `n_jobs`
+        are not saved.
     path : str or path-like
         File to write, with the suffix ``.safetensors`` if the command line is to open it. It is written under another
         name and renamed, so that an interruption leaves no half of a file.
@@ -98,7 +109,7 @@ def load_model(path, *, device="auto") -> Any:
 
     Returns
     -------
-    SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble or Pipeline
+    SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble, CalibratedRegressor or Pipeline
         Fitted.
 
     Raises
@@ -133,7 +144,8 @@ def _check_size(root):
 
 
 def _inner_nodes(node):
-    inner = [step for _, step in node.get("steps", ())] + node.get("members", []) + [node.get("estimator")]
+    inner = [step for _, step in node.get("steps", ())] + node.get("members", [])
+    inner += [node.get("estimator"), node.get("fitted")]
     return filter(None, inner)
 
 
@@ -157,11 +169,17 @@ def _describe(model, tensors, *, fitted=True):
     estimator = parameters.pop("estimator", None)
     parameters |= {name: value for name, value in _LOCAL.items() if name in parameters}
     node = {"class": kind, "parameters": {name: _saved(name, value) for name, value in parameters.items()}}
-    if isinstance(model, SiteNetEnsemble):
+    if isinstance(model, SiteNetEnsemble | CalibratedRegressor):
         node["estimator"] = None if estimator is None else _describe(estimator, tensors, fitted=False)
         if fitted:
             check_is_fitted(model)
-            node["members"] = [_describe(member, tensors) for member in model.estimators_]
+    if isinstance(model, CalibratedRegressor) and fitted:
+        node["calibration"], arrays = pack(model.calibration_)
+        node["prefix"] = f"{len(tensors)}/"
+        tensors.update({node["prefix"] + name: tensor for name, tensor in arrays.items()})
+        node["fitted"] = _describe(model.estimator_, tensors)
+    elif isinstance(model, SiteNetEnsemble) and fitted:
+        node["members"] = [_describe(member, tensors) for member in model.estimators_]
     elif isinstance(model, BaseSiteNet) and fitted:
         node |= _describe_network(model, tensors)
     return node
@@ -200,37 +218,52 @@ def _build(node, tensors, device):
     if cls is Pipeline:
         return Pipeline([(name, _build(step, tensors, device)) for name, step in node["steps"]])
     defaults = cls().get_params(deep=False)
-    parameters = node["parameters"]
+    parameters = {name: value for name, value in node["parameters"].items() if name not in _GONE}
     unknown = set(parameters) - set(defaults)
     if unknown:
         raise ValueError(f"{node['class']} has no parameter {', '.join(sorted(unknown))}")
     parameters = parameters | {name: value for name, value in _LOCAL.items() if name in defaults}
     estimator = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()})
     validate_parameters(estimator)
-    if cls is SiteNetEnsemble:
-        _build_members(estimator, node, tensors, device)
-    elif issubclass(cls, BaseSiteNet):
+    if node.get("estimator") is not None:
+        estimator.set_params(estimator=_build(node["estimator"], tensors, device))
+    if issubclass(cls, BaseSiteNet):
         estimator.set_params(device=device)
-        if "network" in node:
-            _adopt_network(estimator, node, tensors)
+    for part, kind, adopt in (
+        ("network", BaseSiteNet, _adopt_network),
+        ("members", SiteNetEnsemble, _build_members),
+        ("fitted", CalibratedRegressor, _build_calibration),
+    ):
+        if part in node and isinstance(estimator, kind):
+            adopt(estimator, node, tensors, device)
     return estimator
 
 
 def _build_members(ensemble, node, tensors, device):
-    if node["estimator"] is not None:
-        ensemble.set_params(estimator=_build(node["estimator"], tensors, device))
-    if "members" in node:
-        ensemble.estimators_ = [_build(member, tensors, device) for member in node["members"]]
-        if not ensemble.estimators_:
-            raise ValueError("an ensemble has no members")
-        for member in ensemble.estimators_:
-            check_is_fitted(last_step(member))
+    ensemble.estimators_ = [_build(member, tensors, device) for member in node["members"]]
+    if not ensemble.estimators_:
+        raise ValueError("an ensemble has no members")
+    for member in ensemble.estimators_:
+        check_is_fitted(last_step(member))
 
 
-def _adopt_network(estimator, node, tensors):
-    prefix, site_features = node["prefix"], tuple(node["site_features"])
-    own = {name: tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
-    network = build_network(node["network"], {name.removeprefix(prefix): tensor for name, tensor in own.items()})
+def _build_calibration(model, node, tensors, device):
+    model.estimator_ = _build(node["fitted"], tensors, device)
+    model.calibration_ = unpack(node["calibration"], _own(node["prefix"], tensors))
+    width = first_network(model.estimator_).net_.module_.output.in_features
+    if len(model.calibration_.known.origin) != width:
+        raise ValueError("the calibration is not of this network")
+
+
+def _own(prefix, tensors):
+    """Take the tensors whose names begin so out of those given, and drop that beginning."""
+    names = [name for name in tensors if name.startswith(prefix)]
+    return {name.removeprefix(prefix): tensors.pop(name) for name in names}
+
+
+def _adopt_network(estimator, node, tensors, device):  # noqa: ARG001
+    site_features = tuple(node["site_features"])
+    network = build_network(node["network"], _own(node["prefix"], tensors))
     if not all(isinstance(name, str) for name in site_features) or len(set(site_features)) < len(site_features):
         raise ValueError("the names of site features are no different texts")
     if len(site_features) != network.config["n_site_features"]:

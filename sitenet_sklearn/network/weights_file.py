@@ -17,7 +17,7 @@ from sitenet_sklearn._files import write_whole_file
 from .pooling import POOLINGS
 from .sitenet import SiteNet
 
-FORMAT = 4
+FORMAT = 5
 """Number of the file format; files of all earlier ones can be read."""
 
 MAX_BLOCKS = 100
@@ -180,9 +180,11 @@ def _upgrade_parameters(node, number):
     parameters = node.get("parameters", {})
     if number < 3 and parameters.get("site_features") == "all":  # there were those of elements alone
         parameters["site_features"] = "elements"
-    if node.get("class") in {"SiteNetRegressor", "SiteNetClassifier"}:  # as all were before there was a choice
+    # before format 4 there was no choice: all networks were like this
+    if number < 4 and node.get("class") in {"SiteNetRegressor", "SiteNetClassifier"}:
         for settings in filter(None, (parameters, node.get("network"))):
             settings.update(coordination_radius=None, residual=False)
-    inner = [step for _, step in node.get("steps", ())] + node.get("members", []) + [node.get("estimator")]
+    inner = [step for _, step in node.get("steps", ())] + node.get("members", [])
+    inner += [node.get("estimator"), node.get("fitted")]
     for other in filter(None, inner):
         _upgrade_parameters(other, number)

@@ -6,15 +6,14 @@ goes on after a kill.
 """
 
 from .labelled import Labelled, read_labelled
-from .predictions import predict_table, predict_tables, prediction_columns
+from .predictions import predict_rows, predict_tables
 from .reading import CrystalTable, read_table, read_tables
 
 __all__ = [
     "CrystalTable",
     "Labelled",
-    "predict_table",
+    "predict_rows",
     "predict_tables",
-    "prediction_columns",
     "read_labelled",
     "read_table",
     "read_tables",

@@ -1,17 +1,16 @@
 """Predictions as tables, a row for every crystal: in memory, or written chunk by chunk."""
 
 import hashlib
-import inspect
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 
 from sitenet_sklearn._files import PartialFile, as_python
-from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn.estimators.chunks import split_featurizer
+from sitenet_sklearn.estimators.prediction_table import prediction_columns
 from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.featurization.filtering import unusable
 
@@ -21,7 +20,7 @@ _UNREADABLE: dict = {}
 """A crystal that every featurizer masks."""
 
 
-def predict_table(model, table, *, start=0, on_error="raise", n_jobs=None):
+def predict_rows(model, table, *, start=0, level=0.9, on_error="raise", n_jobs=None):
     """Predict for the crystals of a table.
 
     Parameters
@@ -32,6 +31,8 @@ def predict_table(model, table, *, start=0, on_error="raise", n_jobs=None):
         n rows.
     start : int, default=0
         Index of its first row in failures.
+    level : float, default=0.9
+        Share of values inside the intervals, where the model has some.
     on_error : {"raise", "mask"}, default="raise"
         What to do with crystals that fail: one error that lists them, or predictions that are missing.
     n_jobs : int, default=None
@@ -52,29 +53,31 @@ def predict_table(model, table, *, start=0, on_error="raise", n_jobs=None):
     featurizer, estimator = split_featurizer(model)
     X, formulas, failures = featurize_table(featurizer, table, start=start, on_error=on_error, n_jobs=n_jobs)
     described = pd.DataFrame({"id": table.ids, "formula": formulas})
-    return pd.concat([described, prediction_columns(estimator, X)], axis=1), failures
+    return pd.concat([described, prediction_columns(estimator, X, level)], axis=1), failures
 
 
-def predict_tables(model, tables, *, skip=0, on_error="raise", n_jobs=None):
+def predict_tables(model, tables, *, skip=0, level=0.9, on_error="raise", n_jobs=None):
     """Predict table by table.
 
     Parameters
     ----------
     model : estimator or Pipeline
-        As in `predict_table`.
+        As in `predict_rows`.
     tables : iterable of CrystalTable
         For example from `sitenet_sklearn.tables.read_tables`.
     skip : int, default=0
         Number of rows at the beginning to leave out.
+    level : float, default=0.9
+        As in `predict_rows`.
     on_error : {"raise", "mask"}, default="raise"
-        As in `predict_table`.
+        As in `predict_rows`.
     n_jobs : int, default=None
         Number of jobs that read and featurize crystals.
 
     Yields
     ------
     predictions : pandas.DataFrame
-        Of one table, as from `predict_table`.
+        Of one table, as from `predict_rows`.
     failures : list of Failure
         Crystals of it that were masked; they are counted from the first row of all.
     """
@@ -83,7 +86,7 @@ def predict_tables(model, tables, *, skip=0, on_error="raise", n_jobs=None):
         rest = table[max(0, skip - position) :]
         if len(rest):
             start = position + len(table) - len(rest)
-            yield predict_table(model, rest, start=start, on_error=on_error, n_jobs=n_jobs)
+            yield predict_rows(model, rest, start=start, level=level, on_error=on_error, n_jobs=n_jobs)
         position += len(table)
 
 
@@ -135,34 +138,6 @@ def featurize_table(featurizer, table, *, start=0, on_error="raise", n_jobs=None
     return X, formulas, failures
 
 
-def prediction_columns(model, X):
-    """Predict all that a model can tell.
-
-    Parameters
-    ----------
-    model : estimator or Pipeline
-        Fitted.
-    X : RaggedCrystals or list of crystals
-        n crystals, as the model takes them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        n rows: `prediction`, or `prediction_1` and so on for several targets; the same with `std` for an ensemble; of
-        a classifier the class, and `probability_<class>` for each. Masked crystals have NaN or None.
-    """
-    if is_classifier(model):
-        shares = model.predict_proba(X)
-        classes = np.asarray(model.classes_).astype(object)
-        best = np.where(np.isnan(shares).any(axis=1), None, classes[np.nan_to_num(shares).argmax(axis=1)])
-        columns = {"prediction": best}
-        return pd.DataFrame(columns | {f"probability_{label}": shares[:, k] for k, label in enumerate(classes)})
-    if "return_std" in inspect.signature(last_step(model).predict).parameters:
-        mean, std = model.predict(X, return_std=True)
-        return pd.DataFrame(_numbered("prediction", mean) | _numbered("std", std))
-    return pd.DataFrame(_numbered("prediction", model.predict(X)))
-
-
 def as_text(predictions, *, form="csv", header=True):
     """Write a table as text.
 
@@ -207,6 +182,8 @@ class PredictionFile:
         All the crystals; their content is hashed.
     form : {"csv", "json"}, default="csv"
         As in `as_text`.
+    level : float, default=0.9
+        Of the intervals.
     overwrite : bool, default=False
         Whether a finished file may be replaced.
 
@@ -220,13 +197,13 @@ class PredictionFile:
     FileExistsError
         If another process writes it, or it is finished.
     ValueError
-        If it was begun with another model, other crystals or another form.
+        If it was begun with another model, other crystals, another form or level.
     """
 
-    def __init__(self, path, model_path, tables, *, form="csv", overwrite=False):
+    def __init__(self, path, model_path, tables, *, form="csv", level=0.9, overwrite=False):
         model = hashlib.sha256(Path(model_path).read_bytes()).hexdigest()
         self.form = form
-        self.file = PartialFile(path, f"{model} {content_hash(tables)} {form}", overwrite=overwrite)
+        self.file = PartialFile(path, f"{model} {content_hash(tables)} {form} {level}", overwrite=overwrite)
 
     @property
     def rows(self):
@@ -241,9 +218,3 @@ class PredictionFile:
     def finish(self):
         """Give the file its name."""
         self.file.finish()
-
-
-def _numbered(name, values):
-    if values.ndim == 1:
-        return {name: values}
-    return {f"{name}_{k + 1}": values[:, k] for k in range(values.shape[1])}

@@ -23,7 +23,8 @@ def read_pretrained(source):
     Parameters
     ----------
     source : path-like or estimator
-        File of `save_model`, or a fitted estimator, alone, at the end of a pipeline, or in a `FrozenEstimator`.
+        File of `save_model`, or a fitted estimator, alone, at the end of a pipeline, or in a `FrozenEstimator`. Of an
+        ensemble the first member is taken.
 
     Returns
     -------
@@ -39,12 +40,12 @@ def read_pretrained(source):
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted, for instance as scikit-learn has cloned it.
     TypeError
-        If it holds no network, or several.
+        If it holds no network.
     """
     if isinstance(source, str | os.PathLike):
         return _read_file(source)
-    while isinstance(source, FrozenEstimator | Pipeline):
-        source = source.estimator if isinstance(source, FrozenEstimator) else last_step(source)
+    while (inner := _inner(source)) is not None:
+        source = inner
     network = getattr(getattr(source, "net_", None), "module_", None)
     if isinstance(network, SiteNet):
         return network, source.site_feature_names_in_
@@ -56,11 +57,28 @@ def read_pretrained(source):
     raise TypeError(f"pretrained must be a path or an estimator with one fitted network, got {type(source).__name__}")
 
 
+def _inner(source):
+    """Return the fitted estimator inside another one: last step, estimator, first of several; None if there is none."""
+    if isinstance(source, Pipeline):
+        return last_step(source)
+    if isinstance(source, FrozenEstimator):
+        return source.estimator
+    members = getattr(source, "estimators_", None) or [None]
+    return getattr(source, "estimator_", members[0])
+
+
+def _inner_node(node):
+    """Return the same of the description in a file."""
+    steps, members = node.get("steps") or [[None, None]], node.get("members") or [None]
+    return steps[-1][1] or node.get("fitted") or members[0]
+
+
 def _read_file(path):
     header, tensors = read_model(path)
     try:
         node = header["model"]
-        node = node["steps"][-1][1] if node["class"] == "Pipeline" else node
+        while (inner := _inner_node(node)) is not None:
+            node = inner
         found = _network_of(node, tensors) if node["class"] in _WITH_A_NETWORK else None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} cannot be loaded: {error!s:.500}") from error
@@ -70,7 +88,8 @@ def _read_file(path):
 
 
 def _network_of(node, tensors):
-    weights = {name.removeprefix(node["prefix"]): tensor for name, tensor in tensors.items()}
+    prefix = node["prefix"]
+    weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     return build_network(node["network"], weights), tuple(node["site_features"])
 
 

@@ -202,7 +202,7 @@ def test_predict_writes_a_file_and_goes_on(model, structures, tmp_path, monkeypa
     (tmp_path / "t.jsonl").write_text("\n".join(lines))
     arguments = ["predict", str(model), str(tmp_path / "t.jsonl"), "--chunk-size", "1", "-q", "--output"]
     assert CliRunner().invoke(app, [*arguments, str(tmp_path / "whole.csv")]).exit_code == 0
-    one, calls = prediction_table.predict_table, []
+    one, calls = prediction_table.predict_rows, []
 
     def dies_in_the_third(*args, **kwargs):
         calls.append(kwargs["start"])
@@ -210,7 +210,7 @@ def test_predict_writes_a_file_and_goes_on(model, structures, tmp_path, monkeypa
             raise RuntimeError("killed")
         return one(*args, **kwargs)
 
-    monkeypatch.setattr(prediction_table, "predict_table", dies_in_the_third)
+    monkeypatch.setattr(prediction_table, "predict_rows", dies_in_the_third)
     assert CliRunner().invoke(app, [*arguments, str(tmp_path / "cut.csv")]).exit_code == 1
     assert not (tmp_path / "cut.csv").exists()
     result = CliRunner().invoke(app, [*arguments, str(tmp_path / "cut.csv")])

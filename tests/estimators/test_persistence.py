@@ -15,6 +15,7 @@ from sitenet_sklearn import (
     SiteNetRegressor,
     SupercellFeaturizer,
     load_model,
+    predict_table,
     save_model,
 )
 from sitenet_sklearn.network.weights_file import checksum
@@ -131,6 +132,14 @@ def test_files_of_every_format_are_read_for_ever(structures, number, expected):
     assert (network.config["residual"], network.blocks[0].residual) == (number == 4, number == 4)
 
 
+def test_calibrated_models_of_format_5_are_read_for_ever(structures):
+    table = predict_table(load_model(DATA / "model_of_format_5.safetensors", device="cpu"), structures[:2])
+    np.testing.assert_allclose(table["prediction"], [2.1054, 2.9256], atol=2e-4)
+    np.testing.assert_allclose(table["upper"], [5.0792, 5.8994], atol=1e-3)
+    assert table["flags"][0] == "Rb in only 1 training crystal; Te in only 4 training crystals"
+    assert table["nearest"][0] == "Rb2Te (0, 1.88); K2S (12, 2.32); K2Te (3, 2.14)"
+
+
 def test_what_belongs_to_a_machine_is_not_saved(structures, band_gaps, tmp_path):
     featurizer = SupercellFeaturizer(max_atoms=20, cache=str(tmp_path / "cache.sqlite"))
     save_model(make_pipeline(featurizer, SiteNetRegressor(**SMALL)).fit(structures, band_gaps), tmp_path / "model")
@@ -236,7 +245,7 @@ def set_node(**values):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (lambda h: h.update(format=5), "format 5 is not known to this library, which reads 1 to 4"),
+        (lambda h: h.update(format=6), "format 6 is not known to this library, which reads 1 to 5"),
         (lambda h: h["model"]["steps"][0][1].update({"class": "subprocess.Popen"}), "unknown class 'subprocess.Popen'"),
         (set_parameter("mood", 1), "SiteNetRegressor has no parameter mood"),
         (set_parameter("lr", -1.0), "'lr' parameter of SiteNetRegressor must be"),

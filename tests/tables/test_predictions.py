@@ -6,19 +6,20 @@ import pytest
 from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import (
+    CalibratedRegressor,
     SiteNetClassifier,
     SiteNetEnsemble,
     SiteNetRegressor,
     SupercellFeaturizer,
     save_model,
 )
+from sitenet_sklearn.estimators.prediction_table import predict_table, prediction_columns
 from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.tables.predictions import (
     PredictionFile,
     as_text,
-    predict_table,
+    predict_rows,
     predict_tables,
-    prediction_columns,
     split_featurizer,
 )
 from sitenet_sklearn.tables.reading import CrystalTable
@@ -36,12 +37,47 @@ def pipeline(structures, band_gaps):
 
 
 def test_rows_are_predictions_of_the_model(pipeline, structures):
-    found, failures = predict_table(pipeline, as_table(structures[:3]))
+    found, failures = predict_rows(pipeline, as_table(structures[:3]))
     assert list(found) == ["id", "formula", "prediction"]
     assert found["id"].tolist() == ["x0", "x1", "x2"]
     assert found["formula"].tolist() == [structure.composition.reduced_formula for structure in structures[:3]]
     np.testing.assert_allclose(found["prediction"], pipeline.predict(structures[:3]), rtol=1e-5)
     assert failures == []
+
+
+@pytest.fixture(scope="module")
+def calibrated(structures, band_gaps):
+    model = CalibratedRegressor(SiteNetRegressor(**SMALL), calibration_fraction=0.5, random_state=0)
+    return make_pipeline(SupercellFeaturizer(20), model).fit(structures[:30], band_gaps[:30])
+
+
+ANSWERS = ["formula", "prediction", "lower", "upper", "novelty", "flags", "nearest"]
+
+
+def test_one_answer_for_every_crystal_from_structures(calibrated, structures):
+    labelled = pd.Series(structures[:3], index=["a", "b", "c"])
+    table = predict_table(calibrated, labelled, level=0.8)
+    assert list(table) == ANSWERS
+    assert table.index.tolist() == ["a", "b", "c"]
+    assert table["formula"].tolist() == [structure.composition.reduced_formula for structure in structures[:3]]
+    np.testing.assert_allclose(table["prediction"], calibrated.predict(structures[:3]), rtol=1e-5)
+    wider = predict_table(calibrated, labelled, level=0.9)
+    assert (wider["upper"] > table["upper"]).all()
+    rows, _ = predict_rows(calibrated, as_table(structures[:3]), level=0.8)
+    assert rows.drop(columns="id").equals(table.reset_index(drop=True))
+
+
+def test_one_answer_for_crystals_that_fail(calibrated, pipeline, structures):
+    with pytest.raises(FeaturizationError):
+        predict_table(calibrated, [structures[0], None])
+    with pytest.warns(UserWarning, match="masked"):
+        table = predict_table(calibrated, [structures[0], None], on_error="mask")
+    assert list(table) == ANSWERS
+    assert table["prediction"].isna().tolist() == [False, True]
+    assert table["formula"].tolist() == [structures[0].composition.reduced_formula, None]
+    found, _ = predict_rows(calibrated, as_table(["{"]), on_error="mask")
+    assert as_text(found) == f"id,{','.join(ANSWERS)}\nx0,{',' * (len(ANSWERS) - 1)}\n"
+    assert list(predict_table(pipeline, structures[:1])) == ["formula", "prediction"]
 
 
 def test_what_fails_is_masked_and_counted_from_the_first_table(pipeline, structures):
@@ -55,7 +91,7 @@ def test_what_fails_is_masked_and_counted_from_the_first_table(pipeline, structu
     assert second["prediction"][1] == pytest.approx(first["prediction"][1], rel=1e-5)  # the same supercell as alone
     for wrong in (alloy, "{"):
         with pytest.raises(FeaturizationError, match=r"index 1 \(x1"):
-            predict_table(pipeline, as_table([structures[0], wrong]))
+            predict_rows(pipeline, as_table([structures[0], wrong]))
 
 
 def test_rows_can_be_skipped_across_tables(pipeline, structures):
@@ -65,7 +101,7 @@ def test_rows_can_be_skipped_across_tables(pipeline, structures):
 
 
 def test_a_table_of_nothing_but_failures_has_all_columns(pipeline):
-    found, _ = predict_table(pipeline, as_table(["{", ""]), on_error="mask")
+    found, _ = predict_rows(pipeline, as_table(["{", ""]), on_error="mask")
     assert as_text(found) == "id,formula,prediction\nx0,,\nx1,,\n"
 
 
@@ -92,7 +128,7 @@ def test_an_ensemble_of_pipelines_featurizes_once(pipeline, structures, band_gap
 def test_models_without_a_featurizer_get_structures(structures):
     assert split_featurizer(SiteNetRegressor())[0] is None
     with pytest.raises(FeaturizationError):
-        predict_table(SiteNetRegressor(), as_table([structures[0], "{"]), on_error="mask")
+        predict_rows(SiteNetRegressor(), as_table([structures[0], "{"]), on_error="mask")
 
 
 def test_json_has_null_for_what_is_missing():

@@ -8,10 +8,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from skorch.callbacks import Callback
 
 from sitenet_sklearn import (
+    CalibratedRegressor,
     SiteNetClassifier,
     SiteNetEnsemble,
     SiteNetRegressor,
@@ -19,6 +20,7 @@ from sitenet_sklearn import (
     load_model,
     save_model,
 )
+from sitenet_sklearn.training.fine_tuning import read_pretrained
 
 SMALL = {"site_dim": 4, "attention_hidden_layers": (6,), "post_pool_layers": (8,), "max_epochs": 2, "random_state": 0}
 
@@ -174,13 +176,20 @@ def test_errors(featurized, band_gaps, options, error, message):
         SiteNetRegressor(**SMALL | options).fit(featurized, band_gaps)
 
 
-def test_what_does_not_fit_the_pretrained_network_is_refused(structures, featurized, band_gaps, fitted, tmp_path):
+def test_what_does_not_fit_the_pretrained_network_is_refused(structures, featurized, band_gaps, fitted):
     model = SiteNetRegressor(pretrained=FrozenEstimator(fitted))
     with pytest.raises(ValueError, match="has 1 output and y asks for 2: pass new_head=True"):
         model.fit(featurized, np.column_stack([band_gaps, band_gaps]))
     other = SupercellFeaturizer.from_preset("paper", max_atoms=20, site_features=["AtomicWeight"]).transform(structures)
     with pytest.raises(ValueError, match="X has other site features than the pretrained network: "):
         model.fit(other, band_gaps)
-    save_model(SiteNetEnsemble(SiteNetRegressor(**SMALL), n_members=2).fit(featurized, band_gaps), tmp_path / "model")
-    with pytest.raises(TypeError, match="holds a SiteNetEnsemble, and fine-tuning begins from one fitted network"):
-        SiteNetRegressor(pretrained=tmp_path / "model").fit(featurized, band_gaps)
+
+
+def test_what_holds_several_networks_begins_with_the_first(featurized, band_gaps, tmp_path):
+    ensemble = SiteNetEnsemble(SiteNetRegressor(**SMALL), n_members=2)
+    calibrated = CalibratedRegressor(ensemble, calibration_fraction=0.5, random_state=0).fit(featurized, band_gaps)
+    save_model(Pipeline([("sitenet", calibrated)]), tmp_path / "model.safetensors")
+    expected = calibrated.estimator_.estimators_[0].net_.module_.state_dict()
+    for source in (calibrated, FrozenEstimator(calibrated.estimator_), tmp_path / "model.safetensors"):
+        state = read_pretrained(source)[0].state_dict()
+        assert all(torch.equal(state[name], value) for name, value in expected.items())

@@ -1,0 +1,328 @@
+"""`CalibratedRegressor`: a prediction, an interval, and the reasons to trust or to doubt them."""
+
+from numbers import Real
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import ShuffleSplit
+from sklearn.utils.validation import check_is_fitted
+
+from sitenet_sklearn._validation import HasMethods, Interval, _fit_context
+
+from .base import BaseSiteNet
+from .conformal import ConformalScale, fit_conformal
+from .ensemble import SiteNetEnsemble
+from .novelty import Neighborhood, TrainingCrystals, composition_of, remember
+from .regressor import KnownTargetsMixin
+from .selection import check_crystals
+
+FEWEST = 10
+"""Fewest crystals to calibrate with."""
+RARE = 10
+"""An element that fewer training crystals have is called rare."""
+UNUSUAL = 95.0
+"""Novelty, in percent, from which on a crystal is called unusual."""
+N_LISTED = 3
+
+
+class Calibration(NamedTuple):
+    """What held-out and training crystals say about predictions to come.
+
+    Attributes
+    ----------
+    scale : ConformalScale
+        How large errors are.
+    distances : ndarray of shape (n,)
+        Distances of the held-out crystals to the training crystals, in ascending order.
+    known : TrainingCrystals
+        The training crystals.
+    chance : tuple of float or None
+        Slope and intercept of the logistic regression that tells the probability of a value above 0; None where there
+        is no lowest value of 0 or too few crystals have it.
+    """
+
+    scale: ConformalScale
+    distances: np.ndarray
+    known: TrainingCrystals
+    chance: tuple[float, float] | None
+
+
+class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
+    """A regressor that says when to trust it.
+
+    A part of the crystals is held out of training. Their errors make intervals that hold as often as they say, wider
+    where the members of an ensemble disagree and where training crystals are far away (`conformal`).
+
+    Parameters
+    ----------
+    estimator : SiteNetEnsemble or SiteNetRegressor, default=None
+        What to train, for a single target. None is ``SiteNetEnsemble()``.
+    calibration_fraction : float, default=0.1
+        Share of the crystals to hold out.
+    random_state : int, RandomState instance or None, default=None
+        Chooses the crystals to hold out.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted regressor.
+    calibration_ : Calibration
+        What was learned from the held-out crystals.
+
+    See Also
+    --------
+    predict_table : The same from structures.
+
+    Examples
+    --------
+    >>> from sitenet_sklearn import CalibratedRegressor, SiteNetRegressor, SupercellFeaturizer
+    >>> from sitenet_sklearn.datasets import load_dielectric
+    >>> structures, band_gap = load_dielectric(return_X_y=True)
+    >>> X = SupercellFeaturizer(max_atoms=20).fit_transform(structures[:60])
+    >>> model = CalibratedRegressor(SiteNetRegressor(max_epochs=2), calibration_fraction=0.5, random_state=0)
+    >>> predicted, lower, upper = model.fit(X, band_gap[:60]).predict_interval(X, level=0.8)
+    >>> bool((lower <= predicted).all() and (predicted <= upper).all())
+    True
+    """
+
+    _parameter_constraints = {
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, estimator=None, *, calibration_fraction=0.1, random_state=None) -> None:
+        self.estimator = estimator
+        self.calibration_fraction = calibration_fraction
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y) -> Self:
+        """Hold out a part of the crystals, train on the rest, and calibrate.
+
+        Parameters
+        ----------
+        X : RaggedCrystals
+            n crystals. Masked ones are left out.
+        y : array-like of shape (n,)
+            One target.
+
+        Returns
+        -------
+        CalibratedRegressor
+            The estimator itself.
+        """
+        X, y = _usable(X, y, self)
+        splitter = ShuffleSplit(1, test_size=self.calibration_fraction, random_state=self.random_state)
+        rest, held_out = next(splitter.split(np.arange(len(y))))
+        fitted = clone(SiteNetEnsemble() if self.estimator is None else self.estimator).fit(X[rest], y[rest])
+        return self._calibrate(fitted, (X[rest], y[rest]), (X[held_out], y[held_out]))
+
+    @classmethod
+    def from_fitted(cls, estimator, training, held_out) -> Self:
+        """Calibrate what was trained before.
+
+        Parameters
+        ----------
+        estimator : SiteNetEnsemble or SiteNetRegressor
+            Fitted.
+        training : tuple of RaggedCrystals and array-like of shape (n,)
+            Crystals that it was trained on, and their targets.
+        held_out : tuple of RaggedCrystals and array-like of shape (m,)
+            Crystals that it has never seen, and their targets.
+
+        Returns
+        -------
+        CalibratedRegressor
+            Fitted.
+        """
+        check_is_fitted(estimator)
+        model = cls(clone(estimator))
+        (X, y), (X_held_out, y_held_out) = training, held_out
+        return model._calibrate(estimator, _usable(X, y, model), _usable(X_held_out, y_held_out, model))
+
+    def predict(self, X) -> np.ndarray:
+        """Predict as the estimator inside: ndarray of shape (n,), NaN for masked crystals."""
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    def predict_interval(self, X, level=0.9) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Predict with intervals.
+
+        Parameters
+        ----------
+        X : RaggedCrystals
+            n crystals.
+        level : float, default=0.9
+            Share of crystals like those of the calibration whose value lies inside.
+
+        Returns
+        -------
+        predicted, lower, upper : ndarray of shape (n,)
+            Predictions and ends of the intervals, which stop at 0 where the network does. They are infinite where
+            there were too few crystals to calibrate with for such a level.
+        """
+        table = self.predict_table(X, level)
+        return tuple(table[name].to_numpy() for name in ("prediction", "lower", "upper"))
+
+    def predict_table(self, X, level=0.9) -> pd.DataFrame:
+        """Predict with all that is known about the prediction.
+
+        Parameters
+        ----------
+        X : RaggedCrystals
+            n crystals.
+        level : float, default=0.9
+            As in `predict_interval`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            n rows with the labels of X: `prediction`; `lower` and `upper`; `std`, the spread of an ensemble;
+            `probability_above_0`, for quantities such as band gaps that are often exactly 0; `novelty`, the percentage
+            of held-out crystals that are nearer to the training crystals; `flags`, reasons to doubt, as text;
+            `nearest`, three training crystals with their ids and values. Masked crystals have NaN and no text.
+        """
+        check_is_fitted(self)
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {level!r}: 0.9 is usual")
+        check_crystals(X, self, may_be_empty=True)
+        valid = np.flatnonzero(X.valid)
+        table = pd.DataFrame(self._columns(X[valid], level) if len(valid) else {}, valid, self._names())
+        table = table.reindex(range(len(X)))
+        texts = ["flags", "nearest"]
+        table = table.astype(dict.fromkeys(table.columns.drop(texts), float)).fillna(dict.fromkeys(texts, ""))
+        return table if X.index is None else table.set_axis(X.index)
+
+    def _names(self):
+        names = ["prediction", "lower", "upper", "std", "probability_above_0", "novelty", "flags", "nearest"]
+        if not isinstance(self.estimator_, SiteNetEnsemble):
+            names.remove("std")
+        if self.calibration_.chance is None:
+            names.remove("probability_above_0")
+        return names
+
+    def _columns(self, X, level):
+        found = _Findings(self.estimator_, X)
+        calibration, search = self.calibration_, self._neighborhood()
+        distance, rows = search.nearest(found.vectors)
+        width = calibration.scale.factor(level) * calibration.scale.expected_error(found.signs(distance))
+        lower = found.mean - width
+        columns = {"prediction": found.mean}
+        columns["lower"] = np.maximum(lower, 0.0) if found.has_floor else lower
+        columns["upper"] = found.mean + width
+        if found.std is not None:
+            columns["std"] = found.std
+        if calibration.chance is not None:
+            slope, intercept = calibration.chance
+            columns["probability_above_0"] = expit(slope * found.raw + intercept)
+        novelty = np.searchsorted(calibration.distances, distance, side="left") / len(calibration.distances) * 100
+        columns["novelty"] = novelty
+        columns["flags"] = list(map(self._flags, X, novelty, X.oversized))
+        columns["nearest"] = [search.describe(some[:N_LISTED]) for some in rows]
+        return columns
+
+    def _flags(self, crystal, novelty, is_oversized):
+        counts = self.calibration_.known.counts
+        found = {element.symbol: counts.get(element.symbol, 0) for element in composition_of(crystal)}
+        reasons = [f"{name} in no training crystal" for name, count in found.items() if not count]
+        reasons += [f"{name} in only {_crystals(count)}" for name, count in found.items() if 0 < count < RARE]
+        if novelty >= UNUSUAL:
+            reasons.append("far from all training crystals")
+        if is_oversized:
+            reasons.append("cell larger than max_atoms")
+        return "; ".join(reasons)
+
+    def _neighborhood(self):
+        if not hasattr(self, "_search"):
+            self._search = Neighborhood(self.calibration_.known)
+        return self._search
+
+    def _calibrate(self, fitted, training, held_out):
+        (X, y), (X_held_out, y_held_out) = training, held_out
+        if len(y_held_out) < FEWEST:
+            raise ValueError(f"at least {FEWEST} crystals are needed to calibrate, got {len(y_held_out)}")
+        known = remember(X, first_network(fitted).transform(X), y)
+        found = _Findings(fitted, X_held_out)
+        distance, _ = Neighborhood(known).nearest(found.vectors)
+        scale = fit_conformal(np.abs(found.mean - y_held_out), found.signs(distance))
+        self.estimator_ = fitted
+        self.calibration_ = Calibration(scale, np.sort(distance), known, _chance(found, y_held_out))
+        vars(self).pop("_search", None)
+        return self
+
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name != "_search"}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        tags.target_tags.multi_output = False
+        tags.regressor_tags.poor_score = True
+        return tags
+
+
+class _Findings:
+    """What a fitted regressor says about m unmasked crystals."""
+
+    def __init__(self, fitted, X):
+        self.vectors = first_network(fitted).transform(X)
+        if isinstance(fitted, SiteNetEnsemble):
+            self.mean, self.std = fitted.predict(X, return_std=True)
+        else:
+            self.mean, self.std = fitted.predict(X), None
+        self.has_floor = first_network(fitted).net_.module_.config["clamp"] is True
+        self.raw = np.mean([member.predict_raw(X) for member in networks_of(fitted)], axis=0)
+
+    def signs(self, distance):
+        """Signs of uncertainty, (m, 1) or with an ensemble (m, 2)."""
+        return np.column_stack([distance] if self.std is None else [distance, self.std])
+
+
+def _crystals(count):
+    return "1 training crystal" if count == 1 else f"{count} training crystals"
+
+
+def networks_of(fitted):
+    """List the fitted networks of an ensemble, or the only one."""
+    members = fitted.estimators_ if isinstance(fitted, SiteNetEnsemble) else [fitted]
+    if not all(isinstance(member, BaseSiteNet) for member in members):
+        raise TypeError(
+            "CalibratedRegressor takes a SiteNetRegressor or a SiteNetEnsemble of them, got "
+            f"{type(members[0]).__name__}: put the featurizer before it, in the pipeline"
+        )
+    return members
+
+
+def first_network(fitted):
+    """Return the network whose global vectors describe crystals."""
+    return networks_of(fitted)[0]
+
+
+def _usable(X, y, estimator):
+    """Crystals that are not masked, and their targets, or an error."""
+    check_crystals(X, estimator)
+    y = np.asarray(y, dtype=np.float64)
+    if y.shape != (len(X),):
+        raise ValueError(f"y must have shape ({len(X)},), one target for every crystal, got {y.shape}")
+    if not np.isfinite(y[X.valid]).all():
+        row = int(np.flatnonzero(X.valid & ~np.isfinite(y))[0])
+        raise ValueError(f"y[{row}] is {y[row]}: leave out crystals without a known value")
+    usable = X[X.valid]
+    if usable.index is None:  # rows of X name the crystals
+        usable.index = pd.Index(np.flatnonzero(X.valid))
+    return usable, y[X.valid]
+
+
+def _chance(found, y, fewest=20):
+    """Fit the probability of a value above 0, where both kinds are there."""
+    above = y > 0
+    if not found.has_floor or min(above.sum(), (~above).sum()) < fewest:
+        return None
+    model = LogisticRegression(C=1e6).fit(found.raw[:, None], above)
+    return float(model.coef_[0, 0]), float(model.intercept_[0])

@@ -1,0 +1,116 @@
+"""How near the training crystals are to another one, as the network sees them."""
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+from pymatgen.core import Composition, Element
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+
+N_COMPONENTS = 16
+N_NEAREST = 5
+"""Training crystals whose mean distance says how new a crystal is."""
+
+
+class TrainingCrystals(NamedTuple):
+    """What is remembered of the n crystals that a model learned from.
+
+    Attributes
+    ----------
+    origin, axes : ndarray of shape (g,) and (k, g)
+        Principal axes of their global vectors.
+    vectors : ndarray of float16, shape (n, k)
+        Global vectors on these axes.
+    labels, formulas : list of str
+        Their ids and reduced formulas.
+    values : ndarray of shape (n,)
+        Their targets.
+    counts : dict of str to int
+        How many of them have an element.
+    """
+
+    origin: np.ndarray
+    axes: np.ndarray
+    vectors: np.ndarray
+    labels: list[str]
+    formulas: list[str]
+    values: np.ndarray
+    counts: dict[str, int]
+
+
+def remember(X, vectors, y, random_state=0):
+    """Remember training crystals.
+
+    Parameters
+    ----------
+    X : RaggedCrystals
+        n of them.
+    vectors : ndarray of shape (n, g)
+        Their global vectors.
+    y : ndarray of shape (n,)
+        Their targets.
+    random_state : int, default=0
+        Of the search for principal axes.
+
+    Returns
+    -------
+    TrainingCrystals
+    """
+    pca = PCA(min(N_COMPONENTS, *vectors.shape), random_state=random_state).fit(vectors)
+    compositions = [composition_of(crystal) for crystal in X]
+    labels = [str(k) for k in (range(len(X)) if X.index is None else X.index)]
+    counts = Counter(element.symbol for composition in compositions for element in composition)
+    return TrainingCrystals(
+        pca.mean_.astype(np.float32),
+        np.ascontiguousarray(pca.components_, dtype=np.float32),  # as a file has it, so that products round alike
+        pca.transform(vectors).astype(np.float16),
+        labels,
+        [composition.reduced_formula for composition in compositions],
+        np.asarray(y, dtype=np.float32),
+        dict(sorted(counts.items())),
+    )
+
+
+def composition_of(crystal):
+    """Composition of the primitive cell of a featurized crystal."""
+    numbers = np.repeat(crystal.atomic_numbers, crystal.multiplicity.astype(int))
+    return Composition(Counter(Element.from_Z(int(number)).symbol for number in numbers))
+
+
+class Neighborhood:
+    """Search for the nearest training crystals.
+
+    Parameters
+    ----------
+    known : TrainingCrystals
+        Where to search.
+    """
+
+    def __init__(self, known):
+        self.known = known
+        self._search = NearestNeighbors(n_neighbors=min(N_NEAREST, len(known.vectors)))
+        self._search.fit(known.vectors.astype(np.float32))
+
+    def nearest(self, vectors):
+        """Find the nearest training crystals of each of m.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (m, g)
+            Global vectors.
+
+        Returns
+        -------
+        distance : ndarray of shape (m,)
+            Mean distance of the nearest ones.
+        rows : ndarray of int, shape (m, j)
+            Which they are, the nearest first.
+        """
+        distances, rows = self._search.kneighbors((vectors - self.known.origin) @ self.known.axes.T)
+        return distances.mean(axis=1, dtype=np.float32), rows
+
+    def describe(self, rows):
+        """Name training crystals as text: formula, id and value of each."""
+        known = self.known
+        return "; ".join(f"{known.formulas[k]} ({known.labels[k]}, {known.values[k]:.4g})" for k in rows)

@@ -1,0 +1,128 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import Pipeline
+
+from sitenet_sklearn import CalibratedRegressor, SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.estimators.calibrated import FEWEST
+
+SMALL = SiteNetRegressor(max_epochs=3, random_state=0)
+ENSEMBLE = SiteNetEnsemble(SMALL, n_members=2, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def calibrated(featurized, band_gaps):
+    return CalibratedRegressor(ENSEMBLE, calibration_fraction=0.5, random_state=0).fit(featurized, band_gaps)
+
+
+def test_predictions_are_those_of_the_estimator_inside(calibrated, featurized):
+    np.testing.assert_array_equal(calibrated.predict(featurized), calibrated.estimator_.predict(featurized))
+    table = calibrated.predict_table(featurized)
+    np.testing.assert_array_equal(table["prediction"], calibrated.predict(featurized))
+    np.testing.assert_array_equal(table["std"], calibrated.estimator_.predict(featurized, return_std=True)[1])
+
+
+def test_intervals_hold_on_the_crystals_they_were_made_from(calibrated, featurized):
+    for level in (0.5, 0.8):
+        predicted, lower, _ = calibrated.predict_interval(featurized, level)
+        assert (lower <= predicted).all()
+        assert (lower >= 0).all()  # there is no negative gap
+        scores = calibrated.calibration_.scale.scores
+        inside = (scores <= calibrated.calibration_.scale.factor(level)).mean()
+        assert level <= inside <= level + 2 / len(scores)
+    assert (calibrated.predict_interval(featurized, 0.99)[2] == np.inf).all()  # with 20 crystals nobody knows
+
+
+def test_training_crystals_are_near_and_their_own_reason(calibrated, featurized):
+    known = calibrated.calibration_.known
+    table = calibrated.predict_table(featurized)
+    for label, formula, value in zip(known.labels, known.formulas, known.values, strict=True):
+        assert table["nearest"][int(label)].startswith(f"{formula} ({label}, {value:.4g}); ")
+    assert len(known.labels) + len(calibrated.calibration_.scale.scores) == len(featurized)
+    assert table["novelty"].between(0, 100).all()
+
+
+def test_flags_name_rare_and_unknown_elements(calibrated, featurized):
+    flags = calibrated.predict_table(featurized)["flags"]
+    counts = calibrated.calibration_.known.counts
+    assert max(counts.values()) >= 1
+    assert flags.str.contains("in only 1 training crystal(?:;|$)", regex=True).any()
+    unknown = calibrated.calibration_._replace(known=calibrated.calibration_.known._replace(counts={}))
+    other = pickle.loads(pickle.dumps(calibrated))
+    other.calibration_ = unknown
+    assert other.predict_table(featurized)["flags"].str.contains("in no training crystal").all()
+
+
+def test_oversized_crystals_are_flagged(band_gaps, dielectric):
+    X = SupercellFeaturizer(max_atoms=4).transform(dielectric.data[:40])
+    model = CalibratedRegressor(SMALL, calibration_fraction=0.5, random_state=0).fit(X, band_gaps)
+    flags = model.predict_table(X)["flags"]
+    assert flags.str.contains("cell larger than max_atoms").tolist() == X.oversized.tolist()
+
+
+def test_masked_crystals_have_empty_rows_and_labels_stay(calibrated, dielectric):
+    items = pd.Series([dielectric.data[0], None, dielectric.data[2]], index=["a", "b", "c"], dtype=object)
+    with pytest.warns(UserWarning, match="masked"):
+        X = SupercellFeaturizer.from_preset("paper", max_atoms=50, on_error="mask").transform(items)
+    table = calibrated.predict_table(X)
+    assert table.index.tolist() == ["a", "b", "c"]
+    assert table["prediction"].isna().tolist() == [False, True, False]
+    assert table.loc["b", ["flags", "nearest"]].tolist() == ["", ""]
+    assert calibrated.predict_table(X[[1]]).shape[0] == 1
+
+
+def test_a_single_network_has_no_spread(featurized, band_gaps):
+    model = CalibratedRegressor(SMALL, calibration_fraction=0.5, random_state=0).fit(featurized, band_gaps)
+    assert "std" not in model.predict_table(featurized)
+    assert len(model.calibration_.scale.weights) == 2
+
+
+def test_quantities_that_are_often_0_have_a_probability_to_be_more(featurized, band_gaps):
+    y = np.where(np.arange(len(band_gaps)) % 2, band_gaps + 1, 0.0)
+    rows = np.tile(np.arange(len(y)), 2)
+    fitted = SiteNetRegressor(max_epochs=30, random_state=0).fit(featurized, y)
+    model = CalibratedRegressor.from_fitted(fitted, (featurized, y), (featurized[rows], y[rows]))
+    chance = model.predict_table(featurized)["probability_above_0"]
+    assert chance.between(0, 1).all()
+    assert np.corrcoef(chance, y > 0)[0, 1] > 0.5
+    no_clamp = SiteNetRegressor(max_epochs=1, random_state=0, clamp=False).fit(featurized, y)
+    model = CalibratedRegressor.from_fitted(no_clamp, (featurized, y), (featurized[rows], y[rows]))
+    table = model.predict_table(featurized)
+    assert "probability_above_0" not in table
+    assert (table["lower"] < 0).any()
+
+
+def test_it_works_in_a_pipeline_and_in_cross_validation(dielectric, band_gaps):
+    model = CalibratedRegressor(SMALL, calibration_fraction=0.5, random_state=0)
+    pipe = Pipeline([("featurizer", SupercellFeaturizer(max_atoms=20)), ("sitenet", model)])
+    predicted = cross_val_predict(pipe, dielectric.data[:40], band_gaps, cv=2)
+    assert np.isfinite(predicted).all()
+    assert clone(model).get_params()["calibration_fraction"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda X, y: (X, y[:-1]), ValueError, "one target for every crystal"),
+        (lambda X, y: (X, np.column_stack([y, y])), ValueError, "one target for every crystal"),
+        (lambda X, y: (X, np.where(np.arange(len(y)) == 3, np.nan, y)), ValueError, r"y\[3\] is nan"),
+        (lambda X, y: (X[:12], y[:12]), ValueError, f"at least {FEWEST} crystals are needed to calibrate, got 6"),
+        (lambda _, y: ([1], y), TypeError, "put a SupercellFeaturizer before it"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_said(featurized, band_gaps, change, error, message):
+    model = CalibratedRegressor(SMALL, calibration_fraction=0.5, random_state=0)
+    with pytest.raises(error, match=message):
+        model.fit(*change(featurized, band_gaps))
+
+
+def test_other_estimators_and_levels_are_refused(calibrated, featurized, band_gaps):
+    pipe = Pipeline([("sitenet", clone(SMALL))]).fit(featurized, band_gaps)
+    with pytest.raises(TypeError, match="put the featurizer before it"):
+        CalibratedRegressor.from_fitted(pipe, (featurized, band_gaps), (featurized, band_gaps))
+    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 90"):
+        calibrated.predict_interval(featurized, 90)

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import torch
+
+from sitenet_sklearn import CalibratedRegressor, SiteNetEnsemble, SiteNetRegressor, load_model, save_model
+from sitenet_sklearn.estimators.calibration_file import pack, unpack
+
+
+@pytest.fixture(scope="module", params=[False, True])
+def calibrated(request, featurized, band_gaps):
+    member = SiteNetRegressor(max_epochs=2, random_state=0)
+    estimator = SiteNetEnsemble(member, n_members=2, random_state=0) if request.param else member
+    return CalibratedRegressor(estimator, calibration_fraction=0.5, random_state=0).fit(featurized, band_gaps)
+
+
+def test_a_saved_model_says_the_same(calibrated, featurized, tmp_path):
+    save_model(calibrated, tmp_path / "model.safetensors")
+    again = load_model(tmp_path / "model.safetensors")
+    for level in (0.5, 0.9):
+        before, after = (model.predict_table(featurized, level) for model in (calibrated, again))
+        texts = ["flags", "nearest"]
+        np.testing.assert_allclose(before.drop(columns=texts), after.drop(columns=texts), rtol=1e-5, atol=1e-5)
+        assert before[texts].equals(after[texts])
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("weights", [0.1]),
+        ("weights", [-0.1, 0.2]),
+        ("weights", [float("nan"), 0.2]),
+        ("smallest", -1.0),
+        ("chance", [float("inf"), 0.0]),
+        ("counts", {"Si": float("nan")}),
+    ],
+)
+def test_damaged_numbers_are_refused(calibrated, part, value):
+    node, tensors = pack(calibrated.calibration_)
+    with pytest.raises(ValueError, match="the calibration is damaged"):
+        unpack(node | {part: value}, tensors)
+
+
+@pytest.mark.parametrize("name", ["labels", "formulas", "values", "vectors", "axes", "scores"])
+def test_tensors_that_do_not_fit_are_refused(calibrated, name):
+    node, tensors = pack(calibrated.calibration_)
+    with pytest.raises(ValueError, match="the calibration is damaged"):
+        unpack(node, tensors | {name: tensors[name][:0]})
+    with pytest.raises(ValueError, match="the calibration is damaged"):
+        unpack(node, tensors | {"scores": torch.full((3,), torch.nan)})

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sitenet_sklearn.estimators.conformal import fit_conformal
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.5, 0.8, 0.9]))
+def test_intervals_hold_as_often_as_they_say(seed, level):
+    random = np.random.RandomState(seed)
+    signs = random.gamma(2.0, size=(4000, 2))
+    errors = np.abs(random.normal(size=4000)) * (0.1 + signs @ [0.5, 0.0])
+    scale = fit_conformal(errors[:2000], signs[:2000])
+    inside = errors[2000:] <= scale.factor(level) * scale.expected_error(signs[2000:])
+    assert abs(inside.mean() - level) < 4 * np.sqrt(2 * level * (1 - level) / 2000)
+
+
+def test_what_does_not_go_with_errors_gets_no_weight():
+    random = np.random.RandomState(0)
+    signs = random.gamma(2.0, size=(5000, 2))
+    scale = fit_conformal(0.2 + signs[:, 0], signs)
+    np.testing.assert_allclose(scale.weights, [0.2, 1.0, 0.0], atol=1e-9)
+    against = fit_conformal(5.0 - np.minimum(signs[:, 0], 4.0), signs)
+    assert (against.weights >= 0).all()
+
+
+@pytest.mark.parametrize(("level", "rank"), [(0.5, 10), (0.9, 18), (0.95, 19)])
+def test_the_factor_is_the_rank_of_conformal_prediction(level, rank):
+    scale = fit_conformal(np.ones(19), np.zeros((19, 1)))._replace(scores=np.arange(1.0, 20.0))
+    assert scale.factor(level) == rank
+    assert scale.factor(0.96) == np.inf
+
+
+def test_no_crystal_gets_an_interval_without_width():
+    scale = fit_conformal(np.arange(5.0), np.arange(5.0)[:, None])
+    assert scale.expected_error(np.zeros((1, 1)))[0] == pytest.approx(0.05 * 2.0)

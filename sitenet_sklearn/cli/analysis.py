@@ -175,7 +175,7 @@ def describe_file(path):
     if path.suffix == ".safetensors":
         header, _ = read_model(path)
         described |= {"format": f"safetensors, sitenet_sklearn format {header['format']}"}
-        described |= {"written with": header.get("versions", {})}
+        described |= {"written with": header.get("versions", {})} | header.get("about", {})
     return described | describe_model(fitted)
 
 
@@ -204,15 +204,14 @@ def check_number_of_targets(estimator, names):
 def attention_parts(fitted, path):
     """Take a model apart into featurizer and estimator, or say why it has no attention to show."""
     featurizer, estimator = split_featurizer(fitted)
-    if not hasattr(estimator, "attention"):
-        kind = type(estimator).__name__
-        remedy = (
-            "explain a single member" if "Ensemble" in kind else "a SiteNetRegressor or SiteNetClassifier is expected"
-        )
-        raise ValueError(f"{path} holds a {kind}, which has no attention of its own: {remedy}")
+    networks = site_nets_of(estimator)
+    if not networks:
+        raise ValueError(f"{path} holds a {type(estimator).__name__}, which has no attention: a Site-Net is expected")
     if featurizer is None:
         raise ValueError(f"{path} holds no SupercellFeaturizer: save a pipeline of featurizer and estimator")
-    return featurizer, estimator
+    if len(networks) > 1:
+        say(f"attention of the first of {len(networks)} networks")
+    return featurizer, networks[0]
 
 
 def attention_tables(estimator, found, summary, top):

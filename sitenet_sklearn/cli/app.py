@@ -124,7 +124,7 @@ def _told(file, remedy):
 def demo(
     *,
     output: Annotated[Path, typer.Option(help="Folder for the model, predictions and plot.")] = Path("sitenet-demo"),
-    max_atoms: MaxAtoms = 100,
+    max_atoms: MaxAtoms = 50,
     max_epochs: MaxEpochs = 40,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the models.")] = 0,
     crystals: Annotated[int | None, typer.Option(min=20, max=1056, help="Use only some, for a quick look.")] = None,

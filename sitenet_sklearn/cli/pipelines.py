@@ -5,14 +5,17 @@ import json
 
 import joblib
 import numpy as np
+import typer
 from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn._files import written_whole
 from sitenet_sklearn._pipelines import parameter_names, similar_names
 from sitenet_sklearn._validation import check_widths, validate_parameters
+from sitenet_sklearn.analysis.summary import site_nets_of
+from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.estimators.classifier import SiteNetClassifier
 from sitenet_sklearn.estimators.parameters import LAYERS
-from sitenet_sklearn.estimators.persistence import save_model
+from sitenet_sklearn.estimators.persistence import load_model, save_model
 from sitenet_sklearn.estimators.regressor import SiteNetRegressor
 from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
 from sitenet_sklearn.tables.reading import content_hash, read_tables
@@ -62,6 +65,29 @@ def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settin
     return pipeline
 
 
+def begin_from(path):
+    """Parameters of a pipeline that goes on from a trained model: its file, a new output, and the same features.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File of `save_model`.
+
+    Returns
+    -------
+    dict of str to object
+    """
+    if path.suffix != ".safetensors":
+        raise typer.BadParameter(f"--from {path} is no file of save_model: its name must end in .safetensors")
+    if not path.is_file():
+        raise typer.BadParameter(f"--from {path}: no such file")
+    featurizer, _ = split_featurizer(load_model(path))
+    features = SupercellFeaturizer().get_params() if featurizer is None else featurizer.get_params()
+    own = {"cache", "n_jobs", "verbose", "on_error"}
+    parameters = {f"featurizer__{name}": value for name, value in features.items() if name not in own}
+    return parameters | {"sitenet__pretrained": str(path), "sitenet__new_head": True}
+
+
 def _check_names(parameters, pipeline):
     known = [name for name in parameter_names(pipeline) if "__" in name]
     for name in parameters:
@@ -98,17 +124,14 @@ def check_targets(y, ids, estimator):
         raise ValueError("one of the targets is unknown for all crystals: leave it away")
 
 
-def write_fitted(pipeline, output):
+def write_fitted(pipeline, output, about=None):
     """Write a fitted pipeline, without what belongs to its training alone."""
-    pipeline.set_params(
-        featurizer__cache=None,
-        featurizer__n_jobs=None,
-        featurizer__verbose=0,
-        sitenet__checkpoint_dir=None,
-        sitenet__verbose=0,
-    )
+    own = {"cache": None, "n_jobs": None, "verbose": 0, "checkpoint_dir": None}
+    for model in (pipeline, *site_nets_of(pipeline)):  # those inside a calibration are no parameters of it
+        names = {name: name.rpartition("__")[2] for name in model.get_params()}
+        model.set_params(**{name: own[last] for name, last in names.items() if last in own})
     if output.suffix == ".safetensors":
-        save_model(pipeline, output)
+        save_model(pipeline, output, about=about)
     else:
         with written_whole(output) as temporary:
             joblib.dump(pipeline, temporary)

@@ -12,6 +12,7 @@ from sitenet_sklearn.estimators.classifier import SiteNetClassifier
 from sitenet_sklearn.tables.labelled import read_labelled
 from sitenet_sklearn.tables.predictions import rounded
 
+from .held_out import report, with_answers
 from .options import (
     MODELS,
     Classify,
@@ -28,12 +29,13 @@ from .options import (
     StructureColumn,
     TableFile,
     Targets,
+    find_model,
     parse_parameters,
     say,
     say_left_out,
 )
 from .outputs import check_folder, check_output, writes
-from .pipelines import check_targets, make_model, study_name, write_fitted
+from .pipelines import begin_from, check_targets, make_model, study_name, write_fitted
 from .study_files import StudyFiles, table_of
 
 Output = Annotated[Path, typer.Option(help="Model to write: .safetensors, or .joblib.")]
@@ -47,11 +49,23 @@ def fit(
     output: Output,
     target: Targets = None,
     classify: Classify = False,
-    max_atoms: MaxAtoms = 100,
+    max_atoms: MaxAtoms = 50,
     max_epochs: MaxEpochs = 40,
     device: Device = "auto",
     seed: Seed = 0,
     jobs: Jobs = 1,
+    unit: Annotated[str, typer.Option(help="Unit of the target, kept in the file.")] = "",
+    members: Annotated[int, typer.Option(min=1, help="Networks to train; the mean of several is better.")] = 1,
+    held_out: Annotated[
+        float | None,
+        typer.Option(min=0, max=0.9, help="Share of crystals to test with and to make intervals. Default: 0.1"),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", callback=find_model, help="Trained model to begin from: band_gap, or a file of save_model."
+        ),
+    ] = None,
     checkpoint_dir: Annotated[
         Path | None, typer.Option(help="Folder for the checkpoint of the training. Default: OUTPUT.checkpoints")
     ] = None,
@@ -63,11 +77,12 @@ def fit(
 ):
     """Train a model on a table of crystals.
 
-    After Ctrl-C or a kill, run the same command again to resume.
+    A tenth of the crystals is held out: the error on them is shown beside those of simpler models, and they make the
+    intervals of later predictions. After Ctrl-C or a kill, run the same command again to resume.
 
     Example: sitenet fit gaps.csv --target band_gap --output gap.safetensors
     """
-    parameters = parse_parameters(parameter)
+    parameters = (begin_from(start) if start else {}) | parse_parameters(parameter)
     _check_own(parameters)
     check_output(output, [data, *_pretrained(parameters)], overwrite=overwrite, suffixes=MODELS)
     own_folder = checkpoint_dir is None
@@ -76,21 +91,25 @@ def fit(
     pipeline = _make(parameters, classify=classify, quiet=quiet, **settings)
     check_folder(folder, "--checkpoint-dir (the default)" if own_folder else "--checkpoint-dir")
     crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
-    folder.mkdir(parents=True, exist_ok=True)
     cache = folder / CACHE
     pipeline.set_params(featurizer__cache=cache if own_folder else None, sitenet__checkpoint_dir=folder)
+    asked = {"held_out": held_out, "members": members, "classify": classify, "seed": seed}
+    pipeline = with_answers(pipeline, crystals.y, **asked)
+    folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     try:
         pipeline.fit(crystals.structures, crystals.y)
     except KeyboardInterrupt:
         say(f"interrupted; run the same command again to resume from {folder}")
         raise
-    write_fitted(pipeline, output)
+    about = report(pipeline, crystals, unit)
+    write_fitted(pipeline, output, about)
     if own_folder:
         cache.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
-    say(f"wrote {output}; {len(crystals.y):,} training crystals, {time.monotonic() - begin:.0f} s")
+    n_trained = len(crystals.y) - about.get("held out", 0)
+    say(f"wrote {output}; {n_trained:,} training crystals, {time.monotonic() - begin:.0f} s")
 
 
 def tune(
@@ -109,7 +128,7 @@ def tune(
     storage: Annotated[
         str | None, typer.Option(help="Journal of the study, or URL of a database. Default: OUTPUT.journal")
     ] = None,
-    max_atoms: MaxAtoms = 100,
+    max_atoms: MaxAtoms = 50,
     max_epochs: MaxEpochs = 40,
     device: Device = "auto",
     seed: Seed = 0,

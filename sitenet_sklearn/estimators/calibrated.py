@@ -72,6 +72,8 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         The fitted regressor.
     calibration_ : Calibration
         What was learned from the held-out crystals.
+    held_out_rows_ : ndarray of int
+        Rows of X that `fit` held out.
 
     See Also
     --------
@@ -116,11 +118,15 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         CalibratedRegressor
             The estimator itself.
         """
+        check_crystals(X, self)
+        usable = np.flatnonzero(X.valid)
         X, y = _usable(X, y, self)
         splitter = ShuffleSplit(1, test_size=self.calibration_fraction, random_state=self.random_state)
         rest, held_out = next(splitter.split(np.arange(len(y))))
         fitted = clone(SiteNetEnsemble() if self.estimator is None else self.estimator).fit(X[rest], y[rest])
-        return self._calibrate(fitted, (X[rest], y[rest]), (X[held_out], y[held_out]))
+        self._calibrate(fitted, (X[rest], y[rest]), (X[held_out], y[held_out]))
+        self.held_out_rows_ = usable[held_out]
+        return self
 
     @classmethod
     def from_fitted(cls, estimator, training, held_out) -> Self:

@@ -52,7 +52,7 @@ MAX_MODELS = 2000
 _HISTORY = ("epoch", "train_loss", "valid_loss", "dur")
 
 
-def save_model(model, path) -> None:
+def save_model(model, path, *, about=None) -> None:
     """Save a fitted regressor, classifier or ensemble, calibrated or not, alone or behind a featurizer in a pipeline.
 
     Parameters
@@ -63,6 +63,8 @@ def save_model(model, path) -> None:
     path : str or path-like
         File to write, with the suffix ``.safetensors`` if the command line is to open it. It is written under another
         name and renamed, so that an interruption leaves no half of a file.
+    about : dict, default=None
+        What else to write into the file, as JSON can hold it, for example data, unit and errors.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def save_model(model, path) -> None:
     described = _describe(model, tensors)
     _check_size(described)
     written_with = versions("sitenet-sklearn", "torch", "numpy", "scikit-learn")
-    write_model(path, {"versions": written_with, "model": described}, tensors)
+    write_model(path, {"versions": written_with, "about": about or {}, "model": described}, tensors)
 
 
 def load_model(path, *, device="auto") -> Any:

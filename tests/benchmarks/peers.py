@@ -15,7 +15,7 @@ import torch
 from matminer.featurizers.structure import SineCoulombMatrix
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
-from sitenet_sklearn.cli.demo import magpie_features
+from sitenet_sklearn.cli.baselines import magpie_features
 
 CGCNN_EPOCHS = 100
 CGCNN_STEPS = 4_000

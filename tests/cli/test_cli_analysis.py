@@ -5,14 +5,20 @@ import json
 import joblib
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import mean_absolute_error
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from typer.testing import CliRunner
 
 from sitenet_sklearn import SiteNetClassifier, SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer, save_model
 from sitenet_sklearn.cli.app import app
 
 SMALL = {"max_epochs": 1, "site_dim": 4, "attention_hidden_layers": (5,), "random_state": 0}
+
+
+def lengths(X):
+    return X.site_sizes[:, None]
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +36,8 @@ def folder(structures, band_gaps, tmp_path_factory):
     records = [{"structure": s.as_dict(), "gap": float(v), "kind": bool(v > 2)} for s, v in zip(X, y, strict=True)]
     (folder / "gaps.jsonl").write_text("\n".join(map(json.dumps, records)))
     joblib.dump(pipeline, folder / "gap.joblib")
+    forest = make_pipeline(SupercellFeaturizer(20), FunctionTransformer(lengths), RandomForestRegressor(3))
+    joblib.dump(forest.fit(X, y), folder / "forest.joblib")
     return folder
 
 
@@ -92,13 +100,20 @@ def test_explain_skips_what_fails(folder, tmp_path):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("ensemble", "holds a SiteNetEnsemble, which has no attention of its own: explain a single member"),
+        ("forest", "holds a Pipeline, which has no attention: a Site-Net is expected"),
         ("alone", "holds no SupercellFeaturizer: save a pipeline"),
     ],
 )
 def test_explain_needs_a_single_network_behind_a_featurizer(folder, model, message):
-    result = sitenet("explain", folder / f"{model}.safetensors", folder / "gaps.jsonl")
+    ending = "joblib" if model == "forest" else "safetensors"
+    result = sitenet("explain", folder / f"{model}.{ending}", folder / "gaps.jsonl")
     assert message in str(result.exception)
+
+
+def test_explain_takes_the_first_network_of_an_ensemble(folder):
+    result = sitenet("explain", folder / "ensemble.safetensors", folder / "gaps.jsonl", "--top", 1)
+    assert result.exit_code == 0, result.exception
+    assert "attention of the first of 2 networks" in result.stderr
 
 
 def test_info_describes_models_and_the_installation(folder):

@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import signal
 import subprocess
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from sitenet_sklearn import SiteNetClassifier, load_model
+from sitenet_sklearn import CalibratedRegressor, SiteNetClassifier, load_model
 from sitenet_sklearn.cli.app import app
 
 SMALL = ["--max-atoms", "20", "--max-epochs", "2", "-q", "--parameter", "sitenet__site_dim=4"]
@@ -41,6 +43,45 @@ def test_fit_trains_what_was_asked_for(table, tmp_path, structures, band_gaps):
     again = model.__class__(model.steps)
     again.set_params(sitenet__device="cpu").fit(structures[:20], band_gaps[:20])
     np.testing.assert_allclose(load_model(output).predict(structures[:5]), again.predict(structures[:5]), rtol=1e-4)
+
+
+def test_fit_holds_out_calibrates_and_tells_errors(table, tmp_path, structures):
+    output = tmp_path / "gap.safetensors"
+    options = ["--held-out", 0.5, "--members", 2, "--unit", "eV", *SMALL]
+    result = sitenet("fit", table, "--target", "gap", "--output", output, *options)
+    assert result.exit_code == 0, result.stderr
+    assert "mean absolute error on 10 held-out crystals (eV):" in result.stderr
+    for name in ("Site-Net", "gradient boosting, Magpie", "median"):
+        assert name in result.stderr
+    assert "10 training crystals" in result.stderr
+    model = load_model(output)
+    assert isinstance(model["sitenet"], CalibratedRegressor)
+    assert len(model["sitenet"].estimator_.estimators_) == 2
+    about = json.loads(sitenet("info", output, "--json").stdout)
+    assert (about["target"], about["unit"], about["crystals"], about["held out"]) == ("gap", "eV", 20, 10)
+    assert set(about["mean absolute error"]) == {"Site-Net", "gradient boosting, Magpie", "median"}
+    structures[0].to(filename=str(tmp_path / "a.cif"))
+    (row,) = csv.DictReader(io.StringIO(sitenet("predict", output, tmp_path / "a.cif", "--level", 0.8, "-q").stdout))
+    assert float(row["lower"]) <= float(row["prediction"]) <= float(row["upper"])
+    assert row["nearest"].count(";") == 2
+
+
+def test_few_crystals_give_no_intervals_and_that_is_said(table, tmp_path):
+    result = sitenet("fit", table, "--target", "gap", "--output", tmp_path / "gap.safetensors", *SMALL)
+    assert "20 crystals are too few to hold out some: the model will have no intervals" in result.stderr
+    assert "20 training crystals" in result.stderr
+
+
+def test_fit_goes_on_from_a_trained_model(table, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    assert sitenet("fit", table, "--target", "gap", "--output", first, *SMALL).exit_code == 0
+    result = sitenet("fit", table, "--target", "gap", "--output", second, "--max-epochs", 1, "-q", "--from", first)
+    assert result.exit_code == 0, result.stderr
+    begun, ended = load_model(first), load_model(second)
+    assert ended["featurizer"].max_atoms == 20
+    assert ended["sitenet"].net_.module_.config["site_dim"] == 4
+    old, new = (model["sitenet"].net_.module_.embedding.weight for model in (begun, ended))
+    assert 0 < float((old - new).detach().abs().max()) < 0.05
 
 
 def test_fit_classifies(table, tmp_path):
@@ -88,6 +129,24 @@ def test_fit_skips_and_says_so(table, tmp_path):
     result = sitenet(*arguments, "--on-error", "skip")
     assert "left out: 1\n  index 20 (bad): the dict is not read as a crystal" in result.stderr
     assert "20 training crystals" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target", "kind", "--classify", "--members", 2], "--members averages numbers"),
+        (["--target", "kind", "--classify", "--held-out", 0.5], "--held-out is for a single number as a target"),
+        (["--target", "gap", "--held-out", 0.2], "--held-out 0.2 of 20 crystals are fewer than 10"),
+        (["--target", "gap", "--from", "none.safetensors"], "--from none.safetensors: no such file"),
+        (["--target", "gap", "--from", "gaps.csv"], "no file of save_model"),
+    ],
+)
+def test_what_fit_cannot_hold_out_or_go_on_from_is_refused(table, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    result = sitenet("fit", table, "--output", "a.safetensors", *SMALL, *arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

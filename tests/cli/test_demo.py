@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sitenet_sklearn import load_model
-from sitenet_sklearn.cli.demo import magpie_features, run_demo, split_crystals
+from sitenet_sklearn.cli.demo import run_demo, split_crystals
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +40,6 @@ def test_the_split_is_the_published_one(dielectric):
     assert np.abs(dielectric.target[test] - np.median(dielectric.target[train])).mean() == pytest.approx(
         1.257, abs=5e-4
     )
-
-
-def test_magpie_features_are_complete(structures):
-    features = magpie_features([structure.composition for structure in structures[:5]])
-    assert features.shape == (5, 132)
-    assert np.isfinite(features).all()
 
 
 @pytest.mark.slow

@@ -124,7 +124,7 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         splitter = ShuffleSplit(1, test_size=self.calibration_fraction, random_state=self.random_state)
         rest, held_out = next(splitter.split(np.arange(len(y))))
         fitted = clone(SiteNetEnsemble() if self.estimator is None else self.estimator).fit(X[rest], y[rest])
-        self._calibrate(fitted, (X[rest], y[rest]), (X[held_out], y[held_out]))
+        self._calibrate(fitted, _remember(fitted, X[rest], y[rest]), X[held_out], y[held_out])
         self.held_out_rows_ = usable[held_out]
         return self
 
@@ -136,8 +136,9 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         ----------
         estimator : SiteNetEnsemble or SiteNetRegressor
             Fitted.
-        training : tuple of RaggedCrystals and array-like of shape (n,)
-            Crystals that it was trained on, and their targets.
+        training : tuple of RaggedCrystals and array-like of shape (n,), or TrainingCrystals
+            Crystals that it was trained on, and their targets; or what an earlier calibration remembered of them,
+            `calibration_.known`.
         held_out : tuple of RaggedCrystals and array-like of shape (m,)
             Crystals that it has never seen, and their targets.
 
@@ -148,8 +149,12 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         """
         check_is_fitted(estimator)
         model = cls(clone(estimator))
-        (X, y), (X_held_out, y_held_out) = training, held_out
-        return model._calibrate(estimator, _usable(X, y, model), _usable(X_held_out, y_held_out, model))
+        known = training
+        if not isinstance(training, TrainingCrystals):
+            X, y = training
+            known = _remember(estimator, *_usable(X, y, model))
+        X_held_out, y_held_out = held_out
+        return model._calibrate(estimator, known, *_usable(X_held_out, y_held_out, model))
 
     def predict(self, X) -> np.ndarray:
         """Predict as the estimator inside: ndarray of shape (n,), NaN for masked crystals."""
@@ -248,16 +253,14 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
             self._search = Neighborhood(self.calibration_.known)
         return self._search
 
-    def _calibrate(self, fitted, training, held_out):
-        (X, y), (X_held_out, y_held_out) = training, held_out
-        if len(y_held_out) < FEWEST:
-            raise ValueError(f"at least {FEWEST} crystals are needed to calibrate, got {len(y_held_out)}")
-        known = remember(X, first_network(fitted).transform(X), y)
-        found = _Findings(fitted, X_held_out)
+    def _calibrate(self, fitted, known, X, y):
+        if len(y) < FEWEST:
+            raise ValueError(f"at least {FEWEST} crystals are needed to calibrate, got {len(y)}")
+        found = _Findings(fitted, X)
         distance, _ = Neighborhood(known).nearest(found.vectors)
-        scale = fit_conformal(np.abs(found.mean - y_held_out), found.signs(distance))
+        scale = fit_conformal(np.abs(found.mean - y), found.signs(distance))
         self.estimator_ = fitted
-        self.calibration_ = Calibration(scale, np.sort(distance), known, _chance(found, y_held_out))
+        self.calibration_ = Calibration(scale, np.sort(distance), known, _chance(found, y))
         vars(self).pop("_search", None)
         return self
 
@@ -292,6 +295,10 @@ class _Findings:
 
 def _crystals(count):
     return "1 training crystal" if count == 1 else f"{count} training crystals"
+
+
+def _remember(fitted, X, y):
+    return remember(X, first_network(fitted).transform(X), y)
 
 
 def networks_of(fitted):

@@ -3,6 +3,7 @@
 Loading builds nothing but the estimators of this library, and pipelines of them, and reads nothing but that file.
 """
 
+from inspect import signature
 from numbers import Real
 from typing import Any
 
@@ -22,6 +23,7 @@ from .base import BaseSiteNet
 from .calibrated import CalibratedRegressor, first_network
 from .calibration_file import pack, unpack
 from .classifier import SiteNetClassifier
+from .disorder import DisorderedRegressor
 from .ensemble import SiteNetEnsemble
 from .regressor import SiteNetRegressor
 
@@ -33,6 +35,7 @@ _CLASSES = {
         SiteNetClassifier,
         SiteNetEnsemble,
         CalibratedRegressor,
+        DisorderedRegressor,
         Pipeline,
     )
 }
@@ -57,7 +60,7 @@ def save_model(model, path, *, about=None) -> None:
 
     Parameters
     ----------
-    model : SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble, CalibratedRegressor or Pipeline
+    model : SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble, CalibratedRegressor, DisorderedRegressor or Pipeline
         What to save. The parameters `cache`, `checkpoint_dir`, `callbacks`, `pretrained`, `device` and `n_jobs`
         are not saved.
     path : str or path-like
@@ -111,7 +114,7 @@ def load_model(path, *, device="auto") -> Any:
 
     Returns
     -------
-    SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble, CalibratedRegressor or Pipeline
+    SiteNetRegressor, SiteNetClassifier, SiteNetEnsemble, CalibratedRegressor, DisorderedRegressor or Pipeline
         Fitted.
 
     Raises
@@ -171,24 +174,29 @@ def _describe(model, tensors, *, fitted=True):
     estimator = parameters.pop("estimator", None)
     parameters |= {name: value for name, value in _LOCAL.items() if name in parameters}
     node = {"class": kind, "parameters": {name: _saved(name, value) for name, value in parameters.items()}}
-    if isinstance(model, SiteNetEnsemble | CalibratedRegressor):
+    if "estimator" in model.get_params(deep=False):
         node["estimator"] = None if estimator is None else _describe(estimator, tensors, fitted=False)
-        if fitted:
-            check_is_fitted(model)
-    if isinstance(model, CalibratedRegressor) and fitted:
+    return node | _describe_learned(model, tensors) if fitted else node
+
+
+def _describe_learned(model, tensors):
+    """Describe what a fitted estimator has learned, itself or those inside."""
+    if isinstance(model, SupercellFeaturizer):
+        return {}
+    check_is_fitted(model)
+    if isinstance(model, BaseSiteNet):
+        return _describe_network(model, tensors)
+    if isinstance(model, SiteNetEnsemble):
+        return {"members": [_describe(member, tensors) for member in model.estimators_]}
+    node = {"fitted": _describe(model.estimator_, tensors)}
+    if isinstance(model, CalibratedRegressor):
         node["calibration"], arrays = pack(model.calibration_)
         node["prefix"] = f"{len(tensors)}/"
         tensors.update({node["prefix"] + name: tensor for name, tensor in arrays.items()})
-        node["fitted"] = _describe(model.estimator_, tensors)
-    elif isinstance(model, SiteNetEnsemble) and fitted:
-        node["members"] = [_describe(member, tensors) for member in model.estimators_]
-    elif isinstance(model, BaseSiteNet) and fitted:
-        node |= _describe_network(model, tensors)
     return node
 
 
 def _describe_network(model, tensors):
-    check_is_fitted(model)
     network, prefix = model.net_.module_, f"{len(tensors)}/"
     check_depth(network.config)
     for name, tensor in network.state_dict().items():
@@ -219,22 +227,22 @@ def _build(node, tensors, device):
         raise ValueError(f"unknown class {node['class']!r}, known are {_known()}")
     if cls is Pipeline:
         return Pipeline([(name, _build(step, tensors, device)) for name, step in node["steps"]])
-    defaults = cls().get_params(deep=False)
+    known = signature(cls).parameters
     parameters = {name: value for name, value in node["parameters"].items() if name not in _GONE}
-    unknown = set(parameters) - set(defaults)
+    unknown = set(parameters) - set(known)
     if unknown:
         raise ValueError(f"{node['class']} has no parameter {', '.join(sorted(unknown))}")
-    parameters = parameters | {name: value for name, value in _LOCAL.items() if name in defaults}
+    parameters = parameters | {name: value for name, value in _LOCAL.items() if name in known}
+    if "estimator" in known:
+        parameters["estimator"] = _build(node["estimator"], tensors, device) if node.get("estimator") else None
     estimator = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()})
     validate_parameters(estimator)
-    if node.get("estimator") is not None:
-        estimator.set_params(estimator=_build(node["estimator"], tensors, device))
     if issubclass(cls, BaseSiteNet):
         estimator.set_params(device=device)
     for part, kind, adopt in (
         ("network", BaseSiteNet, _adopt_network),
         ("members", SiteNetEnsemble, _build_members),
-        ("fitted", CalibratedRegressor, _build_calibration),
+        ("fitted", CalibratedRegressor | DisorderedRegressor, _build_fitted),
     ):
         if part in node and isinstance(estimator, kind):
             adopt(estimator, node, tensors, device)
@@ -249,8 +257,10 @@ def _build_members(ensemble, node, tensors, device):
         check_is_fitted(last_step(member))
 
 
-def _build_calibration(model, node, tensors, device):
+def _build_fitted(model, node, tensors, device):
     model.estimator_ = _build(node["fitted"], tensors, device)
+    if isinstance(model, DisorderedRegressor):
+        return
     model.calibration_ = unpack(node["calibration"], _own(node["prefix"], tensors))
     width = first_network(model.estimator_).net_.module_.output.in_features
     if len(model.calibration_.known.origin) != width:

@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
-from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer, load_model, save_model
 from sitenet_sklearn.estimators.disorder import DisorderedRegressor
 from sitenet_sklearn.exceptions import CrystalError
 
@@ -59,6 +59,16 @@ def test_real_pipelines(structures, band_gaps):
     alone = DisorderedRegressor(pipeline).fit(structures[:20], band_gaps[:20])
     expected = pipeline.fit(structures[:20], band_gaps[:20]).predict(structures[20:])
     np.testing.assert_allclose(alone.predict(structures[20:]), expected, atol=1e-5)
+
+
+def test_it_can_be_saved(structures, band_gaps, tmp_path):
+    network = SiteNetRegressor(max_epochs=1, site_dim=4, attention_hidden_layers=(5,), random_state=0)
+    model = DisorderedRegressor(make_pipeline(SupercellFeaturizer(20), network), n_approximants=3, random_state=0)
+    model.fit(structures[:20], band_gaps[:20])
+    save_model(model, tmp_path / "model.safetensors")
+    again = load_model(tmp_path / "model.safetensors")
+    assert again.n_approximants == 3
+    np.testing.assert_array_equal(again.predict([SALT, structures[0]]), model.predict([SALT, structures[0]]))
 
 
 def test_errors(crystals):

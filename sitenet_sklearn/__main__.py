@@ -13,7 +13,7 @@ def main():
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "matplotlib"}:
             raise
-        sys.exit(f"sitenet needs {error.name}: install it with pip install 'sitenet-sklearn[cli]'")
+        sys.exit(f"sitenet needs {error.name}: in a clone of the repository, run pip install '.[cli]'")
     except KeyboardInterrupt:
         sys.exit(130)
     finally:

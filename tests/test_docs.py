@@ -107,6 +107,8 @@ def test_every_public_name_says_what_it_is():
 def test_python_blocks_run(monkeypatch, tmp_path, structures, band_gaps, page):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets, "load_dielectric", lambda **_: (structures, band_gaps))
+    for name in ("my.cif", "POSCAR"):  # files of a user
+        structures[0].to(filename=name)
     namespace = {}
     for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
         exec(compile(block, page.name, "exec"), namespace)  # noqa: S102

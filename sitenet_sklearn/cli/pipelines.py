@@ -19,7 +19,7 @@ from sitenet_sklearn.estimators.persistence import load_model, save_model
 from sitenet_sklearn.estimators.regressor import SiteNetRegressor
 from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
 from sitenet_sklearn.tables.reading import content_hash, read_tables
-from sitenet_sklearn.training.trainer import resolve_device
+from sitenet_sklearn.training.devices import resolve_device
 
 
 def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settings):

@@ -248,5 +248,7 @@ def _import_tune():
     except ModuleNotFoundError as error:
         if error.name not in {"optuna", "optuna_integration"}:
             raise
-        raise RuntimeError(f"tune needs {error.name}: install it with pip install 'sitenet-sklearn[tune]'") from error
+        raise RuntimeError(
+            f"tune needs {error.name}: in a clone of the repository, run pip install '.[tune]'"
+        ) from error
     return search, check_journal

@@ -1,7 +1,7 @@
 """`RaggedCrystals`: many crystals of different sizes in flat arrays, indexable like an array."""
 
 from collections.abc import Iterator
-from typing import Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -76,6 +76,7 @@ class RaggedCrystals:
         self.interaction_feature_names = tuple(interaction_feature_names)
         self.max_atoms = as_python(max_atoms)
         self.index = None
+        self.featurizer: Any = None  # what made these crystals, until they are pickled or saved
 
     @classmethod
     def from_crystals(cls, crystals, **metadata) -> Self:
@@ -211,7 +212,7 @@ class RaggedCrystals:
             return self
         fields = {name: self.field(name) for name in Crystal._fields}
         whole = RaggedCrystals(fields, _offsets(self.site_sizes), _offsets(self.pair_sizes), **self.metadata)
-        whole.index = self.index
+        whole.index, whole.featurizer = self.index, self.featurizer
         return whole
 
     def save(self, path) -> None:
@@ -277,6 +278,7 @@ class RaggedCrystals:
         selected = _index_array(key, len(self))
         view._rows = rows[selected]
         view.index = None if self.index is None else self.index[selected]
+        view.featurizer = self.featurizer
         return view
 
     def _crystal(self, row):
@@ -295,7 +297,10 @@ class RaggedCrystals:
         )
 
     def __getstate__(self):
-        return vars(self.compact()).copy()
+        return vars(self.compact()) | {"featurizer": None}
+
+    def __setstate__(self, state):
+        vars(self).update({"featurizer": None} | state)  # pickles of 0.1.0 have none
 
     def __repr__(self):
         counts = f"{len(self)} crystals, {self.site_sizes.sum()} sites, {self.pair_sizes.sum()} pairs"

@@ -24,9 +24,10 @@ from sitenet_sklearn.network.batch import CrystalDataset
 from sitenet_sklearn.training.callbacks import check_callbacks
 from sitenet_sklearn.training.checkpoint import TrainingCheckpoint, fingerprint_of_training
 from sitenet_sklearn.training.data_parallel import common_random
+from sitenet_sklearn.training.devices import resolve_device
 from sitenet_sklearn.training.fine_tuning import begin_anew, check_goes_on, continue_from, freeze, read_pretrained
 from sitenet_sklearn.training.randomness import own_generator, seeded
-from sitenet_sklearn.training.trainer import make_trainer, resolve_device
+from sitenet_sklearn.training.trainer import make_trainer
 
 from .inference import PAPER_BATCH_SIZE, NetworkInference, batches
 from .loss_curve import LossCurve
@@ -134,7 +135,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, LossCurve, BaseEstim
             Weights of the crystals in the loss, not negative; None for equal ones.
         validation_data : tuple (X, y), default=None
             Crystals and targets to hold out instead of a random share of X. Their loss is recorded, and decides
-            with `early_stopping`.
+            with `early_stopping`. In a pipeline X may be structures: they are featurized as those to train on.
         groups : array-like of shape (n,), default=None
             Crystals of one group are held out together or not at all.
 

@@ -155,7 +155,7 @@ def check_validation_data(validation_data, estimator, X, y, check_target):
     Parameters
     ----------
     validation_data : tuple (X, y)
-        As given to `fit`.
+        As given to `fit`; X may be crystals that are not featurized yet.
     estimator : object
         Whose input this is.
     X : RaggedCrystals
@@ -181,6 +181,8 @@ def check_validation_data(validation_data, estimator, X, y, check_target):
         X_held_out, y_held_out = validation_data
     except (TypeError, ValueError) as error:
         raise ValueError("validation_data must be a pair (X, y)") from error
+    if not isinstance(X_held_out, RaggedCrystals) and X.featurizer is not None:  # in a pipeline nobody did it
+        X_held_out = X.featurizer.transform(X_held_out)
     check_crystals(X_held_out, estimator)
     for name in ("site_feature_names", "interaction_feature_names"):
         if getattr(X_held_out, name) != getattr(X, name):

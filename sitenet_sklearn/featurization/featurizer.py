@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from copy import copy
 from numbers import Integral, Real
 from typing import Self
 
@@ -240,6 +241,7 @@ class SupercellFeaturizer(FeaturizerPresets, CrystalTransformer):
         }
         crystals = RaggedCrystals.from_crystals(records, **metadata)
         crystals.index = X.index if hasattr(X, "iloc") else None
+        crystals.featurizer = copy(self)
         return crystals, failures
 
     def raise_or_warn(self, failures):

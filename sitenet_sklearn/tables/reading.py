@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -167,9 +168,11 @@ def read_structures(table, *, start=0, n_jobs=None):
     structures : list of (pymatgen.core.Structure or None)
         None where a crystal cannot be read.
     failures : list of Failure
-        Those rows, with their ids, and why.
+        Those rows, with their ids, and why. Readers' warnings are given once a kind, with the crystals.
     """
-    read = Parallel(n_jobs=n_jobs)(delayed(_read_or_reason)(crystal) for crystal in table.crystals)
+    found = Parallel(n_jobs=n_jobs)(delayed(_read_with_warnings)(crystal) for crystal in table.crystals)
+    read = [crystal for crystal, _ in found]
+    _warn_once_a_kind(table.ids, [messages for _, messages in found])
     failures = [
         Failure(start + k, table.ids[k], "?", reason) for k, reason in enumerate(read) if isinstance(reason, str)
     ]
@@ -204,6 +207,27 @@ def content_hash(tables):
 
 def _canonical(value):
     return json.dumps(value, sort_keys=True, default=str).encode()
+
+
+def _read_with_warnings(crystal):
+    """Read a crystal, or say why not; and what its reader warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        found = _read_or_reason(crystal)
+    told = [warning.message for warning in caught if issubclass(warning.category, UserWarning)]
+    return found, [" ".join(str(message).split()) for message in told]
+
+
+def _warn_once_a_kind(ids, messages):
+    """Warn of equal messages about several crystals together; numbers in them make no other kind."""
+    kinds: dict[str, dict[str, str]] = {}
+    for name, of_one in zip(ids, messages, strict=True):
+        for message in of_one:
+            kinds.setdefault(re.sub(r"\d+", "#", message), {}).setdefault(name, message)
+    for names in kinds.values():
+        first, *others = names
+        listed = ", ".join([first, *others[:3]]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        warnings.warn(f"{names[first]} ({listed})", stacklevel=3)
 
 
 def _read_or_reason(crystal):

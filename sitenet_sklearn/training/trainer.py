@@ -333,18 +333,3 @@ def make_trainer(
         optimizer__weight_decay=weight_decay,
         **{f"optimizer__{name}": value for name, value in settings.items()},
     )
-
-
-def resolve_device(device):
-    """Turn "auto" into the GPU if CUDA has one and the CPU otherwise; refuse one that is not there."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"the device {device!r} is unknown: expected auto, cpu, cuda or cuda:1") from error
-    try:
-        torch.ones(1, device=device).item()
-    except Exception as error:  # torch raises several
-        raise ValueError(f'device="{device}" cannot be used here ({error!s:.100}): use "cpu" or "auto"') from error
-    return device

@@ -223,7 +223,7 @@ def test_without_typer_it_says_what_to_install():
     code = "import sys; sys.modules['typer'] = None; from sitenet_sklearn.__main__ import main; main()"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert "pip install 'sitenet-sklearn[cli]'" in result.stderr
+    assert "pip install '.[cli]'" in result.stderr
 
 
 @pytest.mark.parametrize("where", ["import", "end"])

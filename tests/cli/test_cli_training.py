@@ -233,7 +233,7 @@ def test_tune_without_optuna_says_what_to_install(table, tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "optuna", None)
     result = sitenet("tune", table, "--output", tmp_path / "a.joblib")
-    assert "tune needs optuna: install it with pip install 'sitenet-sklearn[tune]'" in str(result.exception)
+    assert "tune needs optuna: in a clone of the repository, run pip install '.[tune]'" in str(result.exception)
 
 
 @pytest.mark.parametrize("name", ["featurizer__cache", "sitenet__checkpoint_dir"])

@@ -8,8 +8,9 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import cross_validate
+from sklearn.pipeline import make_pipeline
 
-from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor
+from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.estimators.selection import split_crystals
 
 QUICK = {"max_epochs": 2, "random_state": 0, "site_dim": 8, "attention_hidden_layers": (16,)}
@@ -73,6 +74,18 @@ def test_a_network_that_knows_a_target_goes_on_without_it(featurized, band_gaps)
     model = SiteNetRegressor(**QUICK).partial_fit(featurized, np.column_stack([band_gaps, band_gaps]))
     model.partial_fit(featurized, np.column_stack([band_gaps, np.full(40, np.nan)]))
     assert np.isfinite(model.predict(featurized)).all()
+
+
+def test_validation_data_of_a_pipeline_are_featurized_as_its_crystals(structures, band_gaps):
+    pipe = make_pipeline(SupercellFeaturizer(max_atoms=20), SiteNetRegressor(max_epochs=2, random_state=0))
+    fits = []
+    for held_out in (structures[30:], pipe[0].transform(structures[30:])):
+        pipe.fit(structures[:30], band_gaps[:30], sitenetregressor__validation_data=(held_out, band_gaps[30:]))
+        fits.append(pipe[-1].validation_loss_curve_)
+    assert fits[0] == fits[1]
+    crystals = pickle.loads(pickle.dumps(pipe[0].transform(structures[:30])))
+    with pytest.raises(TypeError, match="put a SupercellFeaturizer before it"):
+        pipe[-1].fit(crystals, band_gaps[:30], validation_data=(structures[30:], band_gaps[30:]))
 
 
 def test_validation_data_are_held_out_instead_of_a_random_share(featurized, band_gaps):

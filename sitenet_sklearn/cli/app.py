@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from sitenet_sklearn import __version__
 from sitenet_sklearn.estimators.chunks import split_featurizer
+from sitenet_sklearn.estimators.disorder import DisorderedRegressor
 from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.tables.predictions import PredictionFile, predict_tables
 from sitenet_sklearn.tables.reading import is_table, read_tables
@@ -66,6 +67,9 @@ def predict(
     level: Annotated[
         float, typer.Option(min=0.01, max=0.999, help="Share of values that lie between `lower` and `upper`.")
     ] = 0.9,
+    disordered: Annotated[
+        bool, typer.Option("--disordered", help="Average over ordered arrangements of partly occupied sites.")
+    ] = False,
     structure_column: StructureColumn = None,
     jobs: Jobs = 1,
     as_json: Json = False,
@@ -78,6 +82,8 @@ def predict(
     """
     check_output(output, [model, *files], overwrite=overwrite)
     pipeline = load_pipeline(model)
+    if disordered and not isinstance(pipeline, DisorderedRegressor):
+        pipeline = DisorderedRegressor.from_fitted(pipeline, random_state=0)
     options = {"structure_column": structure_column, "chunk_size": chunk_size}
     file = None
     if output is not None:

@@ -124,6 +124,32 @@ def check_targets(y, ids, estimator):
         raise ValueError("one of the targets is unknown for all crystals: leave it away")
 
 
+def doubts(crystals, *, classify):
+    """List what may be a mistake in a table, though it can be trained on.
+
+    Parameters
+    ----------
+    crystals : Labelled
+        n crystals.
+    classify : bool
+        Whether the target is a class.
+
+    Returns
+    -------
+    list of str
+    """
+    names, n = crystals.structures.index, len(crystals.y)
+    repeated, n_values = names[names.duplicated()].unique(), len(np.unique(crystals.y)) if classify else 0
+    found = []
+    if len(repeated):
+        found.append(f"{len(repeated)} ids occur more than once: {', '.join(map(str, repeated[:5]))}")
+    if n == 1:
+        found.append("there is only 1 crystal to learn from")
+    if n_values > max(20, n // 4):
+        found.append(f"the target has {n_values} different values, each a class of its own: leave out --classify?")
+    return found
+
+
 def write_fitted(pipeline, output, about=None):
     """Write a fitted pipeline, without what belongs to its training alone."""
     own = {"cache": None, "n_jobs": None, "verbose": 0, "checkpoint_dir": None}

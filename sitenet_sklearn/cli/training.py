@@ -35,7 +35,7 @@ from .options import (
     say_left_out,
 )
 from .outputs import check_folder, check_output, writes
-from .pipelines import begin_from, check_targets, make_model, study_name, write_fitted
+from .pipelines import begin_from, check_targets, doubts, make_model, study_name, write_fitted
 from .study_files import StudyFiles, table_of
 
 Output = Annotated[Path, typer.Option(help="Model to write: .safetensors, or .joblib.")]
@@ -210,6 +210,8 @@ def _read(data, target, pipeline, *, on_error, structure_column):
         structure_column=structure_column,
     )
     say_left_out(crystals.left_out)
+    for hint in doubts(crystals, classify=isinstance(pipeline[-1], SiteNetClassifier)):
+        say(f"Warning: {hint}")
     check_targets(crystals.y, crystals.structures.index, pipeline[-1])
     return crystals
 

@@ -192,7 +192,8 @@ def usable_species(structure):
         raise CrystalError(f"the structure is periodic along {structure.lattice.pbc}, all three axes are expected")
     if not structure.is_ordered:
         raise CrystalError(
-            "the structure is disordered (partial occupancies): DisorderedRegressor averages over ordered approximants"
+            "the structure is disordered (partial occupancies): predict with DisorderedRegressor, or with --disordered "
+            "on the command line, which average over ordered approximants"
         )
     if len(structure) > MAX_SITES:
         raise CrystalError(f"the cell has {len(structure)} sites, at most {MAX_SITES} are expected")

@@ -115,6 +115,27 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         self.estimator_ = estimator.fit(ordered, y[owner], **options)
         return self
 
+    @classmethod
+    def from_fitted(cls, estimator, **parameters) -> Self:
+        """Average predictions of what was fitted before.
+
+        Parameters
+        ----------
+        estimator : regressor or Pipeline
+            Fitted, for structures.
+        **parameters
+            Those of the class.
+
+        Returns
+        -------
+        DisorderedRegressor
+            Fitted.
+        """
+        check_is_fitted(estimator)
+        model = cls(estimator, **parameters)
+        model.estimator_ = estimator
+        return model
+
     def predict(self, X) -> np.ndarray:
         """Predict the mean over the approximants or frames of every crystal.
 

@@ -11,6 +11,7 @@ from sitenet_sklearn.crystals.ragged import RaggedCrystals
 
 from .calibrated import CalibratedRegressor
 from .chunks import split_featurizer
+from .disorder import DisorderedRegressor
 from .novelty import composition_of
 
 
@@ -81,9 +82,13 @@ def prediction_columns(model, X, level=0.9):
     -------
     pandas.DataFrame
         n rows: `prediction`, or `prediction_1` and so on for several targets; the same with `std` for an ensemble; of
-        a classifier the class, and `probability_<class>` for each; the columns of `CalibratedRegressor.predict_table`.
+        a classifier the class, and `probability_<class>` for each; the columns of `CalibratedRegressor.predict_table`;
+        of a `DisorderedRegressor` the `std` over its `arrangements`, and their number.
         Masked crystals have NaN or None.
     """
+    if isinstance(model, DisorderedRegressor):
+        found = model.predict_distribution(X, quantiles=())
+        return found.rename(columns={"mean": "prediction", "n": "arrangements"}).reset_index(drop=True)
     if isinstance(last_step(model), CalibratedRegressor):
         return last_step(model).predict_table(X, level).reset_index(drop=True)
     if is_classifier(model):

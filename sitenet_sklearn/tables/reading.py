@@ -168,11 +168,11 @@ def read_structures(table, *, start=0, n_jobs=None):
     structures : list of (pymatgen.core.Structure or None)
         None where a crystal cannot be read.
     failures : list of Failure
-        Those rows, with their ids, and why. Readers' warnings are given once a kind, with the crystals.
+        Those rows, with their ids, and why. Warnings about the others are given once a kind, with their ids.
     """
     found = Parallel(n_jobs=n_jobs)(delayed(_read_with_warnings)(crystal) for crystal in table.crystals)
     read = [crystal for crystal, _ in found]
-    _warn_once_a_kind(table.ids, [messages for _, messages in found])
+    _warn_once_a_kind(table.ids, [[] if isinstance(crystal, str) else messages for crystal, messages in found])
     failures = [
         Failure(start + k, table.ids[k], "?", reason) for k, reason in enumerate(read) if isinstance(reason, str)
     ]
@@ -220,7 +220,7 @@ def _read_with_warnings(crystal):
 
 def _warn_once_a_kind(ids, messages):
     """Warn of equal messages about several crystals together; numbers in them make no other kind."""
-    kinds: dict[str, dict[str, str]] = {}
+    kinds = {}
     for name, of_one in zip(ids, messages, strict=True):
         for message in of_one:
             kinds.setdefault(re.sub(r"\d+", "#", message), {}).setdefault(name, message)

@@ -68,6 +68,17 @@ def test_a_table_printed_in_chunks_has_one_header(model, structures, tmp_path):
     assert [line.split(",")[0] for line in lines[1:]] == list(map(str, files))
 
 
+def test_disordered_crystals_are_averaged_where_asked(model, structures, tmp_path):
+    alloy = structures[0].copy()
+    alloy.replace_species({alloy[0].specie: {alloy[0].specie: 0.5}})
+    alloy.to(filename=str(tmp_path / "alloy.cif"))
+    result = sitenet("predict", model, tmp_path / "alloy.cif")
+    assert "with --disordered on the command line" in " ".join(result.stderr.split())
+    header, row = sitenet("predict", model, tmp_path / "alloy.cif", "--disordered").stdout.splitlines()
+    assert header == "file,formula,prediction,std,arrangements"
+    assert int(row.split(",")[-1]) > 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, load_model
-from sitenet_sklearn.cli.pipelines import check_targets, make_model, study_name, write_fitted
+from sitenet_sklearn.cli.pipelines import check_targets, doubts, make_model, study_name, write_fitted
+from sitenet_sklearn.tables.labelled import Labelled
 
 OPTIONS = {"classify": False, "max_atoms": 20, "device": "cpu", "jobs": 1, "quiet": True}
 
@@ -67,6 +69,23 @@ def test_studies_of_other_data_or_settings_have_other_names(crystals, tmp_path):
     assert study_name(tmp_path, None, ["gap"], make_model({"sitenet__lr": 0.1}, **OPTIONS)) != name
     (tmp_path / "id_prop.csv").write_text("a,2\n")
     assert study_name(tmp_path, None, ["gap"], pipeline) != name
+
+
+@pytest.mark.parametrize(
+    ("ids", "y", "classify", "expected"),
+    [
+        (["a", "b", "c"], [1.0, 1.0, 2.0], False, []),
+        (["a", "b", "a"], [1.0, 1.0, 2.0], False, ["1 ids occur more than once: a"]),
+        (["a"], [1.0], False, ["there is only 1 crystal to learn from"]),
+        (list(range(40)), [str(k) for k in range(40)], True, ["the target has 40 different values"]),
+        (list(range(40)), ["yes", "no"] * 20, True, []),
+    ],
+)
+def test_what_may_be_a_mistake_is_said(ids, y, classify, expected):
+    found = doubts(Labelled(pd.Series(ids, index=ids), np.array(y), ["gap"], []), classify=classify)
+    assert len(found) == len(expected)
+    for hint, beginning in zip(found, expected, strict=True):
+        assert hint.startswith(beginning)
 
 
 @pytest.mark.parametrize("name", ["a.safetensors", "a.joblib"])

@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer, load_model, save_model
 from sitenet_sklearn.estimators.disorder import DisorderedRegressor
+from sitenet_sklearn.estimators.prediction_table import prediction_columns
 from sitenet_sklearn.exceptions import CrystalError
 
 ALLOY = Structure(Lattice.cubic(3.6), [{"Cu": 0.75, "Au": 0.25}], [[0, 0, 0]])
@@ -59,6 +60,18 @@ def test_real_pipelines(structures, band_gaps):
     alone = DisorderedRegressor(pipeline).fit(structures[:20], band_gaps[:20])
     expected = pipeline.fit(structures[:20], band_gaps[:20]).predict(structures[20:])
     np.testing.assert_allclose(alone.predict(structures[20:]), expected, atol=1e-5)
+
+
+def test_a_fitted_model_predicts_disordered_crystals(structures, band_gaps):
+    network = SiteNetRegressor(max_epochs=1, site_dim=4, attention_hidden_layers=(5,), random_state=0)
+    pipeline = make_pipeline(SupercellFeaturizer(20), network).fit(structures[:20], band_gaps[:20])
+    model = DisorderedRegressor.from_fitted(pipeline, n_approximants=3, random_state=0)
+    table = prediction_columns(model, [SALT, structures[0]])
+    assert list(table) == ["prediction", "std", "arrangements"]
+    assert table["arrangements"].tolist() == [3, 1]
+    assert table["prediction"][1] == pytest.approx(pipeline.predict(structures[:1])[0], abs=1e-5)
+    with pytest.raises(NotFittedError):
+        DisorderedRegressor.from_fitted(make_pipeline(SupercellFeaturizer(20), SiteNetRegressor()))
 
 
 def test_it_can_be_saved(structures, band_gaps, tmp_path):

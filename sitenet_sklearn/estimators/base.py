@@ -285,8 +285,9 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, LossCurve, BaseEstim
         if self.pretrained is None:
             network = begin_anew(config, new_head=self.new_head, frozen=self.frozen)
         else:
-            head = {name: config[name] for name in HEAD_OPTIONS}
-            network = continue_from(self.pretrained, names, new_head=self.new_head, **head)
+            usual, head = type(self)().architecture(), {name: config[name] for name in HEAD_OPTIONS}
+            asked = {name: config[name] for name in set(usual) - set(head) if config[name] != usual[name]}
+            network = continue_from(self.pretrained, names, new_head=self.new_head, asked=asked, **head)
         self._remember_features(*names)
         weights = torch.as_tensor(data.weight, dtype=torch.float32) if np.ptp(data.weight) > 0 else None
         if self.pretrained is None:

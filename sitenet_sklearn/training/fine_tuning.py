@@ -122,7 +122,7 @@ def begin_anew(config, *, new_head, frozen):
     return network
 
 
-def continue_from(source, names, *, new_head, n_targets, **options):
+def continue_from(source, names, *, new_head, n_targets, asked=None, **options):
     """Build the network that goes on from a fitted one.
 
     Parameters
@@ -136,6 +136,8 @@ def continue_from(source, names, *, new_head, n_targets, **options):
         Whether the output starts anew, its target not standardised yet.
     n_targets : int or None
         Number of outputs.
+    asked : dict, default=None
+        Arguments of `SiteNet` that the network is meant to have.
     **options
         Other arguments of `SiteNet` that replace those of the fitted one.
 
@@ -146,9 +148,14 @@ def continue_from(source, names, *, new_head, n_targets, **options):
     Raises
     ------
     ValueError
-        If features differ, or if the head is kept and has another number of outputs.
+        If features or what was asked for differ, or if the head is kept and has another number of outputs.
     """
     network, site_feature_names = read_pretrained(source)
+    for name, value in sorted((asked or {}).items()):
+        if network.config[name] != value:
+            raise ValueError(
+                f"the pretrained network has {name}={network.config[name]!r} and keeps it: leave out {name}={value!r}"
+            )
     fitted_names = tuple(site_feature_names), network.interaction_features
     for kind, fitted, new in zip(("site", "interaction"), fitted_names, names, strict=True):
         if fitted != tuple(new):

@@ -180,6 +180,8 @@ def test_what_does_not_fit_the_pretrained_network_is_refused(structures, featuri
     model = SiteNetRegressor(pretrained=FrozenEstimator(fitted))
     with pytest.raises(ValueError, match="has 1 output and y asks for 2: pass new_head=True"):
         model.fit(featurized, np.column_stack([band_gaps, band_gaps]))
+    with pytest.raises(ValueError, match="has n_blocks=2 and keeps it: leave out n_blocks=3"):
+        SiteNetRegressor(pretrained=FrozenEstimator(fitted), n_blocks=3).fit(featurized, band_gaps)
     other = SupercellFeaturizer.from_preset("paper", max_atoms=20, site_features=["AtomicWeight"]).transform(structures)
     with pytest.raises(ValueError, match="X has other site features than the pretrained network: "):
         model.fit(other, band_gaps)

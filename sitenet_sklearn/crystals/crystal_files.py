@@ -171,8 +171,8 @@ def structure_from_atoms(atoms):
 def structure_from_dict(values):
     """Read a crystal from what `Structure.as_dict` makes, and run no code that it names.
 
-    Only lattice, species, occupancies, oxidation states and positions are read. pymatgen's own reader imports and calls
-    whatever classes the dict names.
+    Only lattice, species, occupancies, oxidation states and positions are read, and those properties of the whole
+    crystal that are a number or text. pymatgen's own reader imports and calls whatever classes the dict names.
 
     Parameters
     ----------
@@ -203,4 +203,7 @@ def structure_from_dict(values):
         | {"abc": site["abc"]}
         for site in values["sites"]
     ]
-    return Structure.from_sites([PeriodicSite.from_dict(site, lattice) for site in sites])
+    found = Structure.from_sites([PeriodicSite.from_dict(site, lattice) for site in sites])
+    properties = values.get("properties") or {}
+    found.properties = {str(key): value for key, value in properties.items() if isinstance(value, str | int | float)}
+    return found

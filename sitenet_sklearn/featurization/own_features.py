@@ -153,7 +153,7 @@ def _check_invariance(own, structure):
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     coords = (structure.frac_coords @ np.linalg.inv(change) + rng.random(3)) % 1
     lattice = Lattice(change @ structure.lattice.matrix @ turn)
-    other = Structure(lattice, [structure.species[k] for k in order], coords[order])
+    other = Structure(lattice, [structure.species[k] for k in order], coords[order], properties=structure.properties)
     for features in own:
         try:
             before, after = (own_columns([features], crystal) for crystal in (structure, other))

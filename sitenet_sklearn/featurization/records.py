@@ -63,11 +63,12 @@ def featurize(item, parameters, own=()):
     CrystalError
         If the crystal cannot be featurized.
     """
-    sites, cell, supercell = find_geometry(as_structure(item), parameters)
+    structure = as_structure(item)
+    sites, cell, supercell = find_geometry(structure, parameters)
     _refuse_overlap(supercell.distances)
     atomic_numbers, oxidation_states = (values[cell.origin] for values in sites[1:])
     names, symprec = tuple(parameters["site_features"]), parameters["symprec"]
-    columns = own_columns(own, _primitive_structure(sites, cell)) if own else None
+    columns = own_columns(own, _primitive_structure(sites, cell, structure.properties)) if own else None
     features, kinds = describe_sites(names, atomic_numbers, oxidation_states, cell=cell, symprec=symprec, own=columns)
     compression = {"compressed": parameters["compress"], "tol": parameters["tol"]}
     return make_crystal(atomic_numbers, features, kinds, supercell.distances, **compression)
@@ -120,9 +121,9 @@ def choose_supercell(item, parameters):
     return ChosenSupercell(structure, supercell.matrix, supercell.images, float(supercell.score))
 
 
-def _primitive_structure(sites, cell):
+def _primitive_structure(sites, cell, properties):
     species = [sites.species[k] for k in cell.origin]
-    return Structure(cell.lattice, species, cell.positions, coords_are_cartesian=True)
+    return Structure(cell.lattice, species, cell.positions, coords_are_cartesian=True, properties=properties)
 
 
 class Sites(NamedTuple):

@@ -27,7 +27,21 @@ def density(structure):
     return [structure.density]
 
 
+def temperature(structure):
+    return [structure.properties["temperature"]]
+
+
 OWN = (neighbors, ("n_neighbors", "shortest"))
+
+
+def test_functions_see_the_properties_of_the_whole_crystal(crystals):
+    featurizer = SupercellFeaturizer(30, site_features=["AtomicWeight", (temperature, ["temperature"])])
+    warm = crystals["NaCl"] * (1, 1, 2)
+    warm.properties["temperature"] = 300
+    X = featurizer.transform([warm, warm.as_dict()])
+    assert [crystal.site_features[:, 1].tolist() for crystal in X] == [[300, 300]] * 2
+    with pytest.raises(FeaturizationError, match="the site features temperature fail: KeyError"):
+        featurizer.transform([crystals["NaCl"]])
 
 
 def test_functions_and_matminer_stand_beside_groups(crystals):

@@ -115,8 +115,9 @@ def _featurize_or_say_why(item, parameters, own):
 
 def choose_supercell(item, parameters):
     """Build the supercell of one crystal as a Structure; parameters and errors as in `featurize`."""
-    sites, cell, supercell = find_geometry(as_structure(item), parameters)
-    structure = _primitive_structure(sites, cell)
+    given = as_structure(item)
+    sites, cell, supercell = find_geometry(given, parameters)
+    structure = _primitive_structure(sites, cell, given.properties)
     structure.make_supercell(supercell.matrix)
     return ChosenSupercell(structure, supercell.matrix, supercell.images, float(supercell.score))
 

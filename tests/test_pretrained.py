@@ -7,7 +7,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from typer.testing import CliRunner
 
-from sitenet_sklearn import list_pretrained, load_pretrained
+from sitenet_sklearn import list_pretrained, load_pretrained, predict_table
 from sitenet_sklearn.cli.app import app
 from sitenet_sklearn.pretrained import model_card
 
@@ -31,21 +31,33 @@ GOLDEN = {
         "P4_2/mnm", Lattice.tetragonal(4.66, 2.97), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
     ),
 }
-BAND_GAPS = {
-    "Si": 0.123,
-    "GaAs": 0.135,
-    "NaCl": 4.899,
-    "MgO": 4.563,
-    "Cu": 0.0,
-    "TiO2 anatase": 2.383,
-    "TiO2 rutile": 1.931,
+PREDICTED = {
+    "band_gap": [0.1017, 0.0791, 4.8252, 4.3608, 0.0, 2.3088, 1.8473],
+    "formation_energy": [0.0860, -0.2665, -2.0456, -2.9693, 0.0375, -3.4806, -3.4387],
 }
-"""What the model predicts, in eV; no judgement on it."""
+"""What the models predict, in eV and eV/atom; no judgement on it."""
 
 
-def test_band_gaps_of_well_known_crystals_stay_as_they_are():
-    predicted = load_pretrained("band_gap").predict(list(GOLDEN.values()))
-    np.testing.assert_allclose(predicted, [BAND_GAPS[name] for name in GOLDEN], atol=2e-3)
+@pytest.mark.parametrize("name", PREDICTED)
+def test_predictions_for_well_known_crystals_stay_as_they_are(name):
+    table = predict_table(load_pretrained(name), list(GOLDEN.values()))
+    np.testing.assert_allclose(table["prediction"], PREDICTED[name], atol=2e-3)
+    assert (table["lower"] <= table["prediction"]).all()
+    assert (table["prediction"] <= table["upper"]).all()
+
+
+def test_silicon_was_seen_and_its_value_stands_beside_the_prediction():
+    table = predict_table(load_pretrained("band_gap"), [GOLDEN["Si"]])
+    assert table["nearest"][0].startswith("Si (mb-mp-gap-083529, 0.6119); ")
+    assert table["flags"][0] == ""
+
+
+def test_an_element_that_no_crystal_had_is_flagged_and_widens_the_interval():
+    strange = cubic("Fm-3m", 4.9, ["Es", "N"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    table = predict_table(load_pretrained("band_gap"), [strange, GOLDEN["Cu"]])
+    assert table["flags"][0].startswith("Es in no training crystal")
+    width = table["upper"] - table["prediction"]
+    assert width[0] > 1.5 * width[1]
 
 
 @pytest.mark.parametrize("name", list_pretrained())
@@ -53,7 +65,11 @@ def test_cards_say_what_anybody_must_know(name):
     card = model_card(name)
     asked = {"property", "unit", "data", "licence", "training", "errors", "known failures", "do not use for"}
     assert asked <= set(card)
-    assert {"seed", "epochs", "minutes", "command", "version"} <= set(card["training"])
+    assert {"networks", "command", "version"} <= set(card["training"])
+    assert len(card["training"]["networks"]) >= 3
+    assert all({"seed", "epochs", "minutes"} <= set(network) for network in card["training"]["networks"])
+    assert 0.885 <= card["trust"]["90 % intervals hold"] <= 0.915
+    assert card["trust"]["error of flagged"] > card["trust"]["error of the others"]
     errors = card["errors"]
     assert errors["mean absolute error"] < errors["median predictor"]
     assert {"by sites in the cell", "by element"} <= set(errors)
@@ -71,6 +87,9 @@ def test_commands_take_the_name_of_a_model(tmp_path, crystals):
     assert result.exit_code == 0, result.output
     expected = load_pretrained("band_gap").predict([crystals["NaCl"]])[0]
     assert json.loads(result.stdout)["prediction"] == pytest.approx(expected, abs=1e-4)
+    assert {"lower", "upper", "std", "probability_above_0", "novelty", "flags", "nearest"} <= set(
+        json.loads(result.stdout)
+    )
     result = runner.invoke(app, ["info", "band_gap"])
     assert "known failures: " in result.output
     assert "unit: eV" in result.output

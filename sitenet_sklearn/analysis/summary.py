@@ -6,6 +6,7 @@ from sklearn.pipeline import Pipeline
 from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn.estimators.base import BaseSiteNet
 from sitenet_sklearn.estimators.calibrated import CalibratedRegressor
+from sitenet_sklearn.estimators.disorder import DisorderedRegressor
 from sitenet_sklearn.estimators.ensemble import SiteNetEnsemble
 
 
@@ -97,7 +98,7 @@ def describe_model(model):
 def site_nets_of(model):
     """List the Site-Nets of a model: itself, or those of its last step, inside a calibration, or in an ensemble."""
     model = last_step(model)
-    if isinstance(model, CalibratedRegressor):
+    if isinstance(model, CalibratedRegressor | DisorderedRegressor):
         return site_nets_of(getattr(model, "estimator_", model.estimator))
     if isinstance(model, SiteNetEnsemble):
         return [found for member in getattr(model, "estimators_", []) for found in site_nets_of(member)]

@@ -88,8 +88,9 @@ def predict(
     file = None
     if output is not None:
         form = "json" if as_json else "csv"
-        settings = {"form": form, "level": level, "overwrite": overwrite}
-        file = PredictionFile(output, model, read_tables(files, **options), **settings)
+        settings = {"level": level} | ({"disordered": True} if disordered else {})
+        tables = read_tables(files, **options)
+        file = PredictionFile(output, model, tables, form=form, settings=settings, overwrite=overwrite)
     done = file.rows if file else 0
     if done:
         say(f"{done} crystals are done already")

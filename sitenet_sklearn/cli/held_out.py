@@ -58,7 +58,7 @@ def with_answers(pipeline, y, *, held_out, members, classify, seed):
     elif held_out:
         raise typer.BadParameter(f"--held-out {held_out:g} of {len(y)} crystals are fewer than {FEWEST}: hold out more")
     elif share:
-        say(f"{len(y)} crystals are too few to hold out some: the model will have no intervals")
+        say(f"crystals: {len(y)}, too few to hold out some: the model will have no intervals")
     return Pipeline([*pipeline.steps[:-1], (name, model)])
 
 

@@ -14,6 +14,7 @@ from sitenet_sklearn._validation import check_widths, validate_parameters
 from sitenet_sklearn.analysis.summary import site_nets_of
 from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.estimators.classifier import SiteNetClassifier
+from sitenet_sklearn.estimators.disorder import DisorderedRegressor
 from sitenet_sklearn.estimators.parameters import LAYERS
 from sitenet_sklearn.estimators.persistence import load_model, save_model
 from sitenet_sklearn.estimators.regressor import SiteNetRegressor
@@ -65,13 +66,15 @@ def make_model(parameters, *, classify, max_atoms, device, jobs, quiet, **settin
     return pipeline
 
 
-def begin_from(path):
+def begin_from(path, max_atoms=None):
     """Parameters of a pipeline that goes on from a trained model: its file, a new output, and the same features.
 
     Parameters
     ----------
     path : pathlib.Path
         File of `save_model`.
+    max_atoms : int, default=None
+        What was asked for, if anything.
 
     Returns
     -------
@@ -81,8 +84,17 @@ def begin_from(path):
         raise typer.BadParameter(f"--from {path} is no file of save_model: its name must end in .safetensors")
     if not path.is_file():
         raise typer.BadParameter(f"--from {path}: no such file")
-    featurizer, _ = split_featurizer(load_model(path))
-    features = SupercellFeaturizer().get_params() if featurizer is None else featurizer.get_params()
+    model = load_model(path)
+    featurizer, _ = split_featurizer(model.estimator_ if isinstance(model, DisorderedRegressor) else model)
+    if featurizer is None:
+        raise typer.BadParameter(
+            f"--from {path} holds no SupercellFeaturizer: save a pipeline of featurizer and network"
+        )
+    features = featurizer.get_params()
+    if max_atoms not in {None, featurizer.max_atoms}:
+        raise typer.BadParameter(
+            f"--max-atoms: the model of --from has {featurizer.max_atoms}, and keeps it: leave it out"
+        )
     own = {"cache", "n_jobs", "verbose", "on_error"}
     parameters = {f"featurizer__{name}": value for name, value in features.items() if name not in own}
     return parameters | {"sitenet__pretrained": str(path), "sitenet__new_head": True}

@@ -11,6 +11,7 @@ from sitenet_sklearn._files import written_whole
 from sitenet_sklearn.estimators.classifier import SiteNetClassifier
 from sitenet_sklearn.tables.labelled import read_labelled
 from sitenet_sklearn.tables.predictions import rounded
+from sitenet_sklearn.training.checkpoint import checkpoints_kept
 
 from .held_out import report, with_answers
 from .options import (
@@ -49,7 +50,9 @@ def fit(
     output: Output,
     target: Targets = None,
     classify: Classify = False,
-    max_atoms: MaxAtoms = 50,
+    max_atoms: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Size of the supercells, in atoms. Default: 50, or as --from")
+    ] = None,
     max_epochs: MaxEpochs = 40,
     device: Device = "auto",
     seed: Seed = 0,
@@ -82,13 +85,13 @@ def fit(
 
     Example: sitenet fit gaps.csv --target band_gap --output gap.safetensors
     """
-    parameters = (begin_from(start) if start else {}) | parse_parameters(parameter)
+    parameters = (begin_from(start, max_atoms) if start else {}) | parse_parameters(parameter)
     _check_own(parameters)
     check_output(output, [data, *_pretrained(parameters)], overwrite=overwrite, suffixes=MODELS)
     own_folder = checkpoint_dir is None
     folder = checkpoint_dir or output.with_name(f"{output.name}.checkpoints")
-    settings = {"max_atoms": max_atoms, "max_epochs": max_epochs, "device": device, "random_state": seed, "jobs": jobs}
-    pipeline = _make(parameters, classify=classify, quiet=quiet, **settings)
+    settings = {"max_atoms": max_atoms or 50, "max_epochs": max_epochs, "device": device, "random_state": seed}
+    pipeline = _make(parameters, classify=classify, quiet=quiet, jobs=jobs, **settings)
     check_folder(folder, "--checkpoint-dir (the default)" if own_folder else "--checkpoint-dir")
     crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
     cache = folder / CACHE
@@ -98,12 +101,13 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     try:
-        pipeline.fit(crystals.structures, crystals.y)
+        with checkpoints_kept():
+            pipeline.fit(crystals.structures, crystals.y)
+            about = report(pipeline, crystals, unit)
+            write_fitted(pipeline, output, about)
     except KeyboardInterrupt:
         say(f"interrupted; run the same command again to resume from {folder}")
         raise
-    about = report(pipeline, crystals, unit)
-    write_fitted(pipeline, output, about)
     if own_folder:
         cache.unlink(missing_ok=True)
     if not any(folder.iterdir()):

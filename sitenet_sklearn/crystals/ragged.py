@@ -297,7 +297,9 @@ class RaggedCrystals:
         )
 
     def __getstate__(self):
-        return vars(self.compact()) | {"featurizer": None}
+        features = getattr(self.featurizer, "site_features", "")
+        can_travel = isinstance(features, str) or all(isinstance(name, str) for name in features)
+        return vars(self.compact()) | {"featurizer": self.featurizer if can_travel else None}
 
     def __setstate__(self, state):
         vars(self).update({"featurizer": None} | state)  # pickles of 0.1.0 have none

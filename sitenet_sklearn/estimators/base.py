@@ -22,7 +22,7 @@ from sitenet_sklearn._versions import versions
 from sitenet_sklearn.crystals.site_features import site_feature_spread
 from sitenet_sklearn.network.batch import CrystalDataset
 from sitenet_sklearn.training.callbacks import check_callbacks
-from sitenet_sklearn.training.checkpoint import TrainingCheckpoint, fingerprint_of_training
+from sitenet_sklearn.training.checkpoint import TrainingCheckpoint, fingerprint_of_training, remove_checkpoint
 from sitenet_sklearn.training.data_parallel import common_random
 from sitenet_sklearn.training.devices import resolve_device
 from sitenet_sklearn.training.fine_tuning import begin_anew, check_goes_on, continue_from, freeze, read_pretrained
@@ -204,7 +204,7 @@ class BaseSiteNet(ArchitectureParameters, NetworkInference, LossCurve, BaseEstim
         """Remove the checkpoint that was kept."""
         kept = vars(self).pop("_kept_checkpoint", Path())
         if kept != Path():
-            kept.unlink(missing_ok=True)
+            remove_checkpoint(kept)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None) -> Self:

@@ -5,19 +5,17 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.linear_model import LogisticRegression
+from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils.validation import check_is_fitted
 
-from sitenet_sklearn._validation import HasMethods, Interval, _fit_context
+from sitenet_sklearn._validation import HasMethods, Interval, _fit_context, check_target
 
-from .base import BaseSiteNet
 from .conformal import ConformalScale, fit_conformal
-from .ensemble import SiteNetEnsemble
+from .ensemble import SiteNetEnsemble, first_network, networks_of
 from .novelty import Neighborhood, TrainingCrystals, composition_of, remember
-from .regressor import KnownTargetsMixin
+from .regressor import KnownTargetsMixin, SiteNetRegressor
 from .selection import check_crystals
 
 FEWEST = 10
@@ -40,15 +38,15 @@ class Calibration(NamedTuple):
         Distances of the held-out crystals to the training crystals, in ascending order.
     known : TrainingCrystals
         The training crystals.
-    chance : tuple of float or None
-        Slope and intercept of the logistic regression that tells the probability of a value above 0; None where there
-        is no lowest value of 0 or too few crystals have it.
+    chance : ndarray of shape (2, k) or None
+        Predictions before the clamp, and the probability of a value above 0 at each; None where there is no lowest
+        value of 0 or too few crystals have it.
     """
 
     scale: ConformalScale
     distances: np.ndarray
     known: TrainingCrystals
-    chance: tuple[float, float] | None
+    chance: np.ndarray | None
 
 
 class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
@@ -121,6 +119,9 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         check_crystals(X, self)
         usable = np.flatnonzero(X.valid)
         X, y = _usable(X, y, self)
+        if _clamps(self.estimator) and y.min() < 0:
+            row = usable[y.argmin()]
+            raise ValueError(f"y[{row}] is {y.min():.4g}, but the network clamps at 0: pass clamp=False to predict it")
         splitter = ShuffleSplit(1, test_size=self.calibration_fraction, random_state=self.random_state)
         rest, held_out = next(splitter.split(np.arange(len(y))))
         fitted = clone(SiteNetEnsemble() if self.estimator is None else self.estimator).fit(X[rest], y[rest])
@@ -199,8 +200,7 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
             `nearest`, three training crystals with their ids and values. Masked crystals have NaN and no text.
         """
         check_is_fitted(self)
-        if not 0 < level < 1:
-            raise ValueError(f"level must lie between 0 and 1, got {level!r}: 0.9 is usual")
+        check_level(level)
         check_crystals(X, self, may_be_empty=True)
         valid = np.flatnonzero(X.valid)
         table = pd.DataFrame(self._columns(X[valid], level) if len(valid) else {}, valid, self._names())
@@ -229,8 +229,7 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         if found.std is not None:
             columns["std"] = found.std
         if calibration.chance is not None:
-            slope, intercept = calibration.chance
-            columns["probability_above_0"] = expit(slope * found.raw + intercept)
+            columns["probability_above_0"] = np.interp(found.raw, *calibration.chance)
         novelty = np.searchsorted(calibration.distances, distance, side="left") / len(calibration.distances) * 100
         columns["novelty"] = novelty
         columns["flags"] = list(map(self._flags, X, novelty, X.oversized))
@@ -276,6 +275,12 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         return tags
 
 
+def check_level(level):
+    """Raise a ValueError unless a level is a number between 0 and 1."""
+    if not isinstance(level, Real) or not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level!r}: 0.9 is usual")
+
+
 class _Findings:
     """What a fitted regressor says about m unmasked crystals."""
 
@@ -286,11 +291,18 @@ class _Findings:
         else:
             self.mean, self.std = fitted.predict(X), None
         self.has_floor = first_network(fitted).net_.module_.config["clamp"] is True
-        self.raw = np.mean([member.predict_raw(X) for member in networks_of(fitted)], axis=0)
+        raw = np.stack([member.predict_raw(X) for member in networks_of(fitted)])
+        self.raw = fitted.average(raw) if isinstance(fitted, SiteNetEnsemble) else raw[0]
 
     def signs(self, distance):
         """Signs of uncertainty, (m, 1) or with an ensemble (m, 2)."""
         return np.column_stack([distance] if self.std is None else [distance, self.std])
+
+
+def _clamps(estimator):
+    """Whether an estimator that is not fitted yet will predict nothing below 0."""
+    inner = estimator.estimator if isinstance(estimator, SiteNetEnsemble) else estimator
+    return getattr(SiteNetRegressor() if inner is None else inner, "clamp", False) is True
 
 
 def _crystals(count):
@@ -298,34 +310,17 @@ def _crystals(count):
 
 
 def _remember(fitted, X, y):
+    if not first_network(fitted).train_oversized and not X.oversized.all():
+        X, y = X[~X.oversized], y[~X.oversized]
     return remember(X, first_network(fitted).transform(X), y)
-
-
-def networks_of(fitted):
-    """List the fitted networks of an ensemble, or the only one."""
-    members = fitted.estimators_ if isinstance(fitted, SiteNetEnsemble) else [fitted]
-    if not all(isinstance(member, BaseSiteNet) for member in members):
-        raise TypeError(
-            "CalibratedRegressor takes a SiteNetRegressor or a SiteNetEnsemble of them, got "
-            f"{type(members[0]).__name__}: put the featurizer before it, in the pipeline"
-        )
-    return members
-
-
-def first_network(fitted):
-    """Return the network whose global vectors describe crystals."""
-    return networks_of(fitted)[0]
 
 
 def _usable(X, y, estimator):
     """Crystals that are not masked, and their targets, or an error."""
     check_crystals(X, estimator)
-    y = np.asarray(y, dtype=np.float64)
-    if y.shape != (len(X),):
-        raise ValueError(f"y must have shape ({len(X)},), one target for every crystal, got {y.shape}")
-    if not np.isfinite(y[X.valid]).all():
-        row = int(np.flatnonzero(X.valid & ~np.isfinite(y))[0])
-        raise ValueError(f"y[{row}] is {y[row]}: leave out crystals without a known value")
+    y = check_target(y, X.valid)
+    if y.ndim != 1:
+        raise ValueError(f"CalibratedRegressor takes one target, got {y.shape[1]}: train one for each")
     usable = X[X.valid]
     if usable.index is None:  # rows of X name the crystals
         usable.index = pd.Index(np.flatnonzero(X.valid))
@@ -333,9 +328,9 @@ def _usable(X, y, estimator):
 
 
 def _chance(found, y, fewest=20):
-    """Fit the probability of a value above 0, where both kinds are there."""
+    """Fit the probability of a value above 0, which rises with the prediction, where both kinds are there."""
     above = y > 0
     if not found.has_floor or min(above.sum(), (~above).sum()) < fewest:
         return None
-    model = LogisticRegression(C=1e6).fit(found.raw[:, None], above)
-    return float(model.coef_[0, 0]), float(model.intercept_[0])
+    model = IsotonicRegression(y_min=0, y_max=1).fit(found.raw, above)
+    return np.stack([model.X_thresholds_, model.y_thresholds_]).astype(float)

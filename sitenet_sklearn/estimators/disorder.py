@@ -132,6 +132,8 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             Fitted.
         """
         check_is_fitted(estimator)
+        if is_classifier(estimator):
+            raise TypeError("DisorderedRegressor averages numbers, got a classifier: give it a regressor")
         model = cls(estimator, **parameters)
         model.estimator_ = estimator
         return model
@@ -167,7 +169,10 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         ordered, owner = self._expand(self._list(X))
-        groups = pd.Series(self.estimator_.predict(ordered)).groupby(owner)
+        predicted = np.asarray(self.estimator_.predict(ordered))
+        if predicted.ndim != 1:
+            raise ValueError(f"DisorderedRegressor takes one target, the estimator predicts {predicted.shape[1]}")
+        groups = pd.Series(predicted).groupby(owner)
         columns = {"mean": groups.mean(), "std": groups.std(ddof=0)}
         columns |= {f"q{q:g}": groups.quantile(q) for q in quantiles}
         return pd.DataFrame(columns | {"n": groups.count()})
@@ -181,10 +186,10 @@ class DisorderedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     def _expand(self, X):
         """List the ordered structures of all crystals, and the index of the crystal that each belongs to."""
         random, ordered, owner = check_random_state(self.random_state), [], []
-        seeds = random.randint(2**31 - 1, size=len(X))
-        for k, (crystal, seed) in enumerate(zip(X, seeds, strict=True)):
+        seed = int(random.randint(2**31 - 1))  # one for all: a prediction does not depend on the crystals beside it
+        for k, crystal in enumerate(X):
             try:
-                frames = self._frames(crystal, int(seed))
+                frames = self._frames(crystal, seed)
             except CrystalError as error:
                 raise CrystalError(f"crystal {k} ({crystal!s:.80}): {error}") from error
             if not frames:

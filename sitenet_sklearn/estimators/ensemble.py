@@ -32,6 +32,8 @@ class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         a `checkpoint_dir`, an interrupted `fit` goes on with the members that were not finished.
     n_members : int, default=5
         Number of members.
+    weights : array-like of shape (n_members,), default=None
+        How much each member counts in mean and spread; None for all alike.
     n_jobs : int, default=None
         Number of members to train at a time, through joblib; None is 1.
     random_state : int, RandomState instance or None, default=None
@@ -62,13 +64,15 @@ class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "predict"]), None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
+        "weights": ["array-like", None],
         "n_jobs": [Interval(Integral, None, None, closed="neither"), None],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, n_members=5, n_jobs=None, random_state=None) -> None:
+    def __init__(self, estimator=None, *, n_members=5, weights=None, n_jobs=None, random_state=None) -> None:
         self.estimator = estimator
         self.n_members = n_members
+        self.weights = weights
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -102,6 +106,7 @@ class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
             )
         if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
+        self.average(np.zeros(self.n_members))  # whether there are as many weights
         random = check_random_state(self.random_state)
         members = [self._member(random) for _ in range(self.n_members)]
         fits = (delayed(member.fit)(X, y, **fit_params) for member in members)
@@ -142,8 +147,32 @@ class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         """
         check_is_fitted(self)
         predictions = np.stack([member.predict(X) for member in self.estimators_])
-        mean = predictions.mean(axis=0)
-        return (mean, predictions.std(axis=0)) if return_std else mean
+        mean = self.average(predictions)
+        return (mean, np.sqrt(self.average((predictions - mean) ** 2))) if return_std else mean
+
+    def average(self, values) -> np.ndarray:
+        """Average what the members say, each by its weight.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_members, ...)
+            A row of each member.
+
+        Returns
+        -------
+        ndarray of shape (...)
+
+        Raises
+        ------
+        ValueError
+            If there are not as many weights, one is negative, or all are 0.
+        """
+        if self.weights is None:
+            return np.mean(values, axis=0)
+        weights = np.asarray(self.weights, dtype=float)
+        if weights.shape != (len(values),) or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
+            raise ValueError(f"weights must be {len(values)} numbers, not negative and not all 0, got {self.weights!r}")
+        return np.average(values, axis=0, weights=weights).astype(values.dtype)
 
     def _member(self, random):
         member = clone(SiteNetRegressor() if self.estimator is None else self.estimator)
@@ -159,3 +188,22 @@ class SiteNetEnsemble(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         tags.regressor_tags.poor_score = True
         return tags
+
+
+def networks_of(fitted):
+    """List the fitted regressors of an ensemble, or the only one; those of a calibration have one target each."""
+    members = fitted.estimators_ if isinstance(fitted, SiteNetEnsemble) else [fitted]
+    for member in members:
+        if not isinstance(member, SiteNetRegressor):
+            raise TypeError(
+                "CalibratedRegressor takes a SiteNetRegressor or a SiteNetEnsemble of them, got "
+                f"{type(member).__name__}: put the featurizer before it, in the pipeline"
+            )
+        if member.net_.module_.n_targets is not None:
+            raise ValueError("CalibratedRegressor takes one target, the network has several: train one for each")
+    return members
+
+
+def first_network(fitted):
+    """Return the network whose global vectors describe crystals."""
+    return networks_of(fitted)[0]

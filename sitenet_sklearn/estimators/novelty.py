@@ -59,7 +59,8 @@ def remember(X, vectors, y, random_state=0):
     """
     pca = PCA(min(N_COMPONENTS, *vectors.shape), random_state=random_state).fit(vectors)
     compositions = [composition_of(crystal) for crystal in X]
-    labels = [str(k) for k in (range(len(X)) if X.index is None else X.index)]
+    names = range(len(X)) if X.index is None else X.index
+    labels = [" ".join(str(name).encode(errors="replace").decode().split()) for name in names]
     counts = Counter(element.symbol for composition in compositions for element in composition)
     return TrainingCrystals(
         pca.mean_.astype(np.float32),

@@ -20,11 +20,12 @@ from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
 from sitenet_sklearn.network.weights_file import build_network, check_depth, read_model, write_model
 
 from .base import BaseSiteNet
-from .calibrated import CalibratedRegressor, first_network
+from .calibrated import CalibratedRegressor
 from .calibration_file import pack, unpack
+from .chunks import split_featurizer
 from .classifier import SiteNetClassifier
 from .disorder import DisorderedRegressor
-from .ensemble import SiteNetEnsemble
+from .ensemble import SiteNetEnsemble, first_network
 from .regressor import SiteNetRegressor
 
 _CLASSES = {
@@ -260,10 +261,14 @@ def _build_members(ensemble, node, tensors, device):
 def _build_fitted(model, node, tensors, device):
     model.estimator_ = _build(node["fitted"], tensors, device)
     if isinstance(model, DisorderedRegressor):
+        _check_predicts(model.estimator_, {})
+        if split_featurizer(model.estimator_)[0] is None:
+            raise ValueError("what averages over arrangements has no featurizer in front of its network")
         return
     model.calibration_ = unpack(node["calibration"], _own(node["prefix"], tensors))
     width = first_network(model.estimator_).net_.module_.output.in_features
-    if len(model.calibration_.known.origin) != width:
+    n_weights = 2 + isinstance(model.estimator_, SiteNetEnsemble)
+    if (len(model.calibration_.known.origin), len(model.calibration_.scale.weights)) != (width, n_weights):
         raise ValueError("the calibration is not of this network")
 
 

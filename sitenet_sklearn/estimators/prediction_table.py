@@ -5,11 +5,12 @@ import inspect
 import numpy as np
 import pandas as pd
 from sklearn.base import clone, is_classifier
+from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn._pipelines import last_step
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
 
-from .calibrated import CalibratedRegressor
+from .calibrated import CalibratedRegressor, check_level
 from .chunks import split_featurizer
 from .disorder import DisorderedRegressor
 from .novelty import composition_of
@@ -53,7 +54,9 @@ def predict_table(model, X, *, level=0.9, on_error="raise", n_jobs=None) -> pd.D
     >>> table["formula"].tolist()
     ['Rb2Te', 'CdCl2', 'MnI2']
     """
+    check_level(level)
     featurizer, estimator = split_featurizer(model)
+    index = X.index if hasattr(X, "iloc") else None
     if featurizer is not None:
         featurizer = clone(featurizer).set_params(on_error=on_error, n_jobs=n_jobs, verbose=0)
         X, failures = featurizer.transform_with_failures(X)
@@ -62,8 +65,8 @@ def predict_table(model, X, *, level=0.9, on_error="raise", n_jobs=None) -> pd.D
     if isinstance(X, RaggedCrystals):
         formulas = [composition_of(c).reduced_formula if valid else None for c, valid in zip(X, X.valid, strict=True)]
         table.insert(0, "formula", formulas)
-        table.index = table.index if X.index is None else X.index
-    return table
+        index = X.index
+    return table if index is None else table.set_axis(index)
 
 
 def prediction_columns(model, X, level=0.9):
@@ -90,6 +93,7 @@ def prediction_columns(model, X, level=0.9):
         found = model.predict_distribution(X, quantiles=())
         return found.rename(columns={"mean": "prediction", "n": "arrangements"}).reset_index(drop=True)
     if isinstance(last_step(model), CalibratedRegressor):
+        X = model[:-1].transform(X) if isinstance(model, Pipeline) and len(model.steps) > 1 else X
         return last_step(model).predict_table(X, level).reset_index(drop=True)
     if is_classifier(model):
         shares = model.predict_proba(X)

@@ -210,7 +210,8 @@ class SiteNet(nn.Module):
             interaction.add(batch_features(batch, self.interaction_features), rows)
         shift, scale = site.shift_and_scale()
         self._set_standard("site", shift, torch.where(scale > least, scale, 1.0) / spread)
-        self._set_standard("interaction", *interaction.shift_and_scale())
+        shift, scale = interaction.shift_and_scale()
+        self._set_standard("interaction", shift, torch.where(scale > _CONSTANT, scale, 1.0))
 
     def standardize_target(self, y, weights=None):
         """Fit the shifts and scales of the outputs.
@@ -273,6 +274,8 @@ def _median_and_deviation(values, weights):
     return median, (share * (values - mean) ** 2).sum().sqrt().to(values.dtype)
 
 
+_CONSTANT = 1e-6
+"""Spread of an interaction feature that is as good as none: divided by it, other values would overflow."""
 _ROUNDING = 1e-13
 """Share of its square below which the variance of a column is the rounding of a constant one."""
 

@@ -108,7 +108,8 @@ def build_network(config, tensors):
         raise ValueError(f"tensors do not fit the network: {', '.join(wrong[:5])}")
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise ValueError("a tensor is not finite")
-    network = SiteNet(**config)
+    with torch.random.fork_rng(devices=[]):  # weights that are replaced cost nobody random numbers
+        network = SiteNet(**config)
     network.load_state_dict(tensors)
     return network
 

@@ -182,8 +182,8 @@ class PredictionFile:
         All the crystals; their content is hashed.
     form : {"csv", "json"}, default="csv"
         As in `as_text`.
-    level : float, default=0.9
-        Of the intervals.
+    settings : dict, default=None
+        What else the predictions depend on.
     overwrite : bool, default=False
         Whether a finished file may be replaced.
 
@@ -197,13 +197,13 @@ class PredictionFile:
     FileExistsError
         If another process writes it, or it is finished.
     ValueError
-        If it was begun with another model, other crystals, another form or level.
+        If it was begun with another model, other crystals, another form or other settings.
     """
 
-    def __init__(self, path, model_path, tables, *, form="csv", level=0.9, overwrite=False):
+    def __init__(self, path, model_path, tables, *, form="csv", settings=None, overwrite=False):
         model = hashlib.sha256(Path(model_path).read_bytes()).hexdigest()
         self.form = form
-        self.file = PartialFile(path, f"{model} {content_hash(tables)} {form} {level}", overwrite=overwrite)
+        self.file = PartialFile(path, f"{model} {content_hash(tables)} {form} {settings}", overwrite=overwrite)
 
     @property
     def rows(self):

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import zipfile
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import torch
@@ -129,7 +131,32 @@ class TrainingCheckpoint:
     def finish(self):
         """Remove the file, as training has ended, unless it is to be kept."""
         if is_first_process() and not self.keep:
-            self.path.unlink(missing_ok=True)
+            remove_checkpoint(self.path)
+
+
+_KEPT: ContextVar[list[Path] | None] = ContextVar("kept_checkpoints", default=None)
+
+
+@contextmanager
+def checkpoints_kept():
+    """Remove no checkpoint before all that is done here has ended well: after a kill, an equal `fit` trains no more."""
+    paths = []
+    token = _KEPT.set(paths)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def remove_checkpoint(path):
+    """Remove the checkpoint of a training that has ended, now or where `checkpoints_kept` ends."""
+    kept = _KEPT.get()
+    if kept is None:
+        path.unlink(missing_ok=True)
+    else:
+        kept.append(path)
 
 
 def fingerprint_of_training(name, parameters, datasets, beginning=None):

@@ -123,7 +123,8 @@ def ship(name, options):
         result = np.load(options.folder / "results" / f"{task}__Site-Net__{label}__{seed}.npz")
         minutes = round(float(result["seconds"]) / 60)
         trainings.append({"seed": int(seed), "epochs": int(result["epochs"]), "minutes": minutes})
-    ensemble = SiteNetEnsemble(clone(members[0]), n_members=len(members))
+    weights = [training["epochs"] for training in trainings]
+    ensemble = SiteNetEnsemble(clone(members[0]), n_members=len(members), weights=weights)
     ensemble.estimators_ = members
     card = CARDS[name]
     card["training"] |= {"networks": trainings, "version": sitenet_sklearn.__version__}

@@ -68,7 +68,7 @@ def test_fit_holds_out_calibrates_and_tells_errors(table, tmp_path, structures):
 
 def test_few_crystals_give_no_intervals_and_that_is_said(table, tmp_path):
     result = sitenet("fit", table, "--target", "gap", "--output", tmp_path / "gap.safetensors", *SMALL)
-    assert "20 crystals are too few to hold out some: the model will have no intervals" in result.stderr
+    assert "crystals: 20, too few to hold out some: the model will have no intervals" in result.stderr
     assert "20 training crystals" in result.stderr
 
 
@@ -82,6 +82,17 @@ def test_fit_goes_on_from_a_trained_model(table, tmp_path):
     assert ended["sitenet"].net_.module_.config["site_dim"] == 4
     old, new = (model["sitenet"].net_.module_.embedding.weight for model in (begun, ended))
     assert 0 < float((old - new).detach().abs().max()) < 0.05
+
+
+def test_a_model_that_cannot_be_written_is_not_trained_again(table, tmp_path, monkeypatch):
+    options = ["fit", table, "--target", "gap", "--output", tmp_path / "a.safetensors", "--held-out", 0.5, *SMALL]
+    with monkeypatch.context() as broken:
+        broken.setattr("sitenet_sklearn.cli.training.write_fitted", lambda *_: 1 / 0)
+        assert sitenet(*options).exit_code != 0
+    assert list(tmp_path.glob("*.checkpoints/*.ckpt"))
+    monkeypatch.setattr("sitenet_sklearn.training.trainer.SiteNetTrainer.train_step", lambda *_: 1 / 0)
+    assert sitenet(*options).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
 def test_fit_classifies(table, tmp_path):
@@ -139,6 +150,7 @@ def test_fit_skips_and_says_so(table, tmp_path):
         (["--target", "gap", "--held-out", 0.2], "--held-out 0.2 of 20 crystals are fewer than 10"),
         (["--target", "gap", "--from", "none.safetensors"], "--from none.safetensors: no such file"),
         (["--target", "gap", "--from", "gaps.csv"], "no file of save_model"),
+        (["--target", "gap", "--from", "band_gap"], "--max-atoms: the model of --from has 50, and keeps it"),
     ],
 )
 def test_what_fit_cannot_hold_out_or_go_on_from_is_refused(table, tmp_path, monkeypatch, arguments, message):

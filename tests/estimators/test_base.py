@@ -10,7 +10,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 
-from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn import SiteNetClassifier, SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.estimators.selection import split_crystals
 
 QUICK = {"max_epochs": 2, "random_state": 0, "site_dim": 8, "attention_hidden_layers": (16,)}
@@ -83,7 +83,11 @@ def test_validation_data_of_a_pipeline_are_featurized_as_its_crystals(structures
         pipe.fit(structures[:30], band_gaps[:30], sitenetregressor__validation_data=(held_out, band_gaps[30:]))
         fits.append(pipe[-1].validation_loss_curve_)
     assert fits[0] == fits[1]
-    crystals = pickle.loads(pickle.dumps(pipe[0].transform(structures[:30])))
+    ensemble = SiteNetEnsemble(SiteNetRegressor(max_epochs=1), n_members=2, n_jobs=2)
+    held_out = {"sitenetensemble__validation_data": (structures[30:], band_gaps[30:])}
+    make_pipeline(SupercellFeaturizer(max_atoms=20), ensemble).fit(structures[:30], band_gaps[:30], **held_out)
+    own = SupercellFeaturizer(max_atoms=20, site_features=["AtomicWeight", (lambda s: [len(s)], ["sites"])])
+    crystals = pickle.loads(pickle.dumps(own.transform(structures[:30])))  # the function cannot be pickled
     with pytest.raises(TypeError, match="put a SupercellFeaturizer before it"):
         pipe[-1].fit(crystals, band_gaps[:30], validation_data=(structures[30:], band_gaps[30:]))
 

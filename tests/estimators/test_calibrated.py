@@ -107,9 +107,11 @@ def test_it_works_in_a_pipeline_and_in_cross_validation(dielectric, band_gaps):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (lambda X, y: (X, y[:-1]), ValueError, "one target for every crystal"),
-        (lambda X, y: (X, np.column_stack([y, y])), ValueError, "one target for every crystal"),
-        (lambda X, y: (X, np.where(np.arange(len(y)) == 3, np.nan, y)), ValueError, r"y\[3\] is nan"),
+        (lambda X, y: (X, y[:-1]), ValueError, "one target for each of 40 crystals"),
+        (lambda X, y: (X, np.column_stack([y, y])), ValueError, "takes one target, got 2"),
+        (lambda X, y: (X, np.where(np.arange(len(y)) == 3, np.nan, y)), ValueError, "got nan at index 3"),
+        (lambda X, y: (X, np.ma.masked_array(y, np.arange(len(y)) == 1)), ValueError, "y is masked at index 1"),
+        (lambda X, y: (X, np.where(np.arange(len(y)) == 17, -3.0, y)), ValueError, r"y\[17\] is -3, but the network"),
         (lambda X, y: (X[:12], y[:12]), ValueError, f"at least {FEWEST} crystals are needed to calibrate, got 6"),
         (lambda _, y: ([1], y), TypeError, "put a SupercellFeaturizer before it"),
     ],
@@ -124,5 +126,18 @@ def test_other_estimators_and_levels_are_refused(calibrated, featurized, band_ga
     pipe = Pipeline([("sitenet", clone(SMALL))]).fit(featurized, band_gaps)
     with pytest.raises(TypeError, match="put the featurizer before it"):
         CalibratedRegressor.from_fitted(pipe, (featurized, band_gaps), (featurized, band_gaps))
-    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 90"):
-        calibrated.predict_interval(featurized, 90)
+    two = clone(SMALL).fit(featurized, np.column_stack([band_gaps, band_gaps]))
+    with pytest.raises(ValueError, match="takes one target, the network has several"):
+        CalibratedRegressor.from_fitted(two, (featurized, band_gaps), (featurized, band_gaps))
+    for level in (90, "0.9", None):
+        with pytest.raises(ValueError, match=f"level must lie between 0 and 1, got {level!r}"):
+            calibrated.predict_interval(featurized, level)
+
+
+def test_only_crystals_that_were_trained_on_are_remembered(band_gaps, structures):
+    X = SupercellFeaturizer(max_atoms=4).transform(structures)
+    with pytest.warns(UserWarning, match="left out of training"):
+        model = CalibratedRegressor(
+            clone(SMALL).set_params(train_oversized=False), calibration_fraction=0.5, random_state=0
+        ).fit(X, band_gaps)
+    assert not X.oversized[list(map(int, model.calibration_.known.labels))].any()

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -30,8 +32,15 @@ def test_a_saved_model_says_the_same(calibrated, featurized, tmp_path):
         ("weights", [-0.1, 0.2]),
         ("weights", [float("nan"), 0.2]),
         ("smallest", -1.0),
-        ("chance", [float("inf"), 0.0]),
+        ("chance", [[float("inf")], [0.0]]),
+        ("chance", [[0.0, 1.0], [0.0]]),
+        ("chance", [[1.0, 0.0], [0.0, 1.0]]),
+        ("chance", [[0.0], [2.0]]),
         ("counts", {"Si": float("nan")}),
+        ("counts", {"Si": -5}),
+        ("smallest", 0.0),
+        ("weights", [1e308, 1e308]),
+        ("weights", ["0.1", "0.2"]),
     ],
 )
 def test_damaged_numbers_are_refused(calibrated, part, value):
@@ -47,3 +56,34 @@ def test_tensors_that_do_not_fit_are_refused(calibrated, name):
         unpack(node, tensors | {name: tensors[name][:0]})
     with pytest.raises(ValueError, match="the calibration is damaged"):
         unpack(node, tensors | {"scores": torch.full((3,), torch.nan)})
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("scores", lambda t: -t - 1),
+        ("distances", lambda t: -t - 1),
+        ("origin", lambda t: t * 0 + 3e38),
+        ("axes", lambda t: t.to(torch.complex64)),
+        ("vectors", lambda t: t.to(torch.int32)),
+        ("labels", lambda t: t[None]),
+        ("zzz", lambda _: torch.zeros(3)),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(calibrated, name, change):
+    node, tensors = pack(calibrated.calibration_)
+    with pytest.raises(ValueError, match="the calibration is damaged"):
+        unpack(node, tensors | {name: change(tensors.get(name))})
+    words = torch.frombuffer(bytearray(bytes(tensors["labels"]).replace(b"0", b"\x1b")), dtype=torch.uint8)
+    with pytest.raises(ValueError, match="characters that cannot be printed"):
+        unpack(node, tensors | {"labels": words})
+
+
+def test_a_calibration_of_another_network_is_refused(calibrated, tmp_path):
+    other = copy.copy(calibrated)
+    weights = np.append(calibrated.calibration_.scale.weights, 0.0)[: 5 - len(calibrated.calibration_.scale.weights)]
+    scale = calibrated.calibration_.scale._replace(weights=weights)
+    other.calibration_ = calibrated.calibration_._replace(scale=scale)
+    save_model(other, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="the calibration is not of this network"):
+        load_model(tmp_path / "model.safetensors")

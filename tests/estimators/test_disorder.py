@@ -74,6 +74,23 @@ def test_a_fitted_model_predicts_disordered_crystals(structures, band_gaps):
         DisorderedRegressor.from_fitted(make_pipeline(SupercellFeaturizer(20), SiteNetRegressor()))
 
 
+def test_a_prediction_does_not_depend_on_the_crystals_beside_it(structures):
+    model = DisorderedRegressor(ShareOfGold(), n_approximants=3, max_sites=8, random_state=0)
+    model.fit([structures[0]], [1.0])
+    alone, together = model.predict_distribution([ALLOY]), model.predict_distribution([ALLOY, structures[0], ALLOY])
+    assert together["mean"][0] == together["mean"][2] == alone["mean"][0]
+
+
+def test_classes_and_several_targets_are_refused(structures, band_gaps):
+    classes = make_pipeline(SupercellFeaturizer(20), SiteNetClassifier(max_epochs=1)).fit(structures, band_gaps > 2)
+    with pytest.raises(TypeError, match="averages numbers, got a classifier"):
+        DisorderedRegressor.from_fitted(classes)
+    two = make_pipeline(SupercellFeaturizer(20), SiteNetRegressor(max_epochs=1))
+    two.fit(structures, np.column_stack([band_gaps, band_gaps]))
+    with pytest.raises(ValueError, match="takes one target, the estimator predicts 2"):
+        DisorderedRegressor.from_fitted(two).predict(structures[:1])
+
+
 def test_it_can_be_saved(structures, band_gaps, tmp_path):
     network = SiteNetRegressor(max_epochs=1, site_dim=4, attention_hidden_layers=(5,), random_state=0)
     model = DisorderedRegressor(make_pipeline(SupercellFeaturizer(20), network), n_approximants=3, random_state=0)

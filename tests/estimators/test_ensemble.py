@@ -102,3 +102,16 @@ def test_finished_members_are_kept_by_their_checkpoints(
     assert sum(epochs) == 3
     assert not list(tmp_path.iterdir())
     assert all(len(last_step(member).history_) == 3 for member in resumed.estimators_)
+
+
+def test_members_count_by_their_weights(featurized, band_gaps):
+    options = {"n_members": 3, "random_state": 0}
+    ensemble = SiteNetEnsemble(SiteNetRegressor(max_epochs=1), **options).fit(featurized, band_gaps)
+    rows = np.stack([member.predict(featurized) for member in ensemble.estimators_])
+    mean, std = ensemble.set_params(weights=(2, 1, 0)).predict(featurized, return_std=True)
+    np.testing.assert_allclose(mean, (2 * rows[0] + rows[1]) / 3, rtol=1e-6)
+    np.testing.assert_allclose(std, np.abs(rows[0] - rows[1]) * np.sqrt(2) / 3, rtol=1e-5)
+    assert mean.dtype == rows.dtype
+    for weights in ((1, 1), (1, 1, -1), (0, 0, 0)):
+        with pytest.raises(ValueError, match="weights must be 3 numbers, not negative and not all 0"):
+            SiteNetEnsemble(SiteNetRegressor(max_epochs=1), weights=weights, **options).fit(featurized, band_gaps)

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redescribe import redescribe
 
-from sitenet_sklearn import RaggedCrystals, SupercellFeaturizer
+from sitenet_sklearn import RaggedCrystals, SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.crystals.interaction_features import GAUSSIAN_CENTRES, INTERACTION_FEATURES
 from sitenet_sklearn.network.batch import collate
 from sitenet_sklearn.network.sitenet import SiteNet, batch_features
@@ -236,3 +236,10 @@ def test_constant_features_are_not_divided_by_their_rounding(featurized):
     network = SiteNet()
     network.standardize_inputs([collate(RaggedCrystals.from_crystals([c])) for c in crystals])
     np.testing.assert_array_equal(network.site_scale, 1)
+
+
+def test_features_that_hardly_vary_in_training_do_not_explode_for_others(structures, band_gaps):
+    X = SupercellFeaturizer(max_atoms=2).transform(structures)  # for most, gaussians of 7 angstrom are as good as 0
+    model = SiteNetRegressor(max_epochs=1, train_oversized=False, random_state=0)
+    with pytest.warns(UserWarning, match="left out of training"):
+        assert np.isfinite(model.fit(X, band_gaps).predict(X)).all()

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sitenet_sklearn import (
     CalibratedRegressor,
@@ -29,6 +30,10 @@ SMALL = {"max_epochs": 1, "site_dim": 4, "attention_hidden_layers": (5,), "rando
 
 def as_table(crystals):
     return CrystalTable([f"x{k}" for k in range(len(crystals))], crystals, pd.DataFrame(index=range(len(crystals))))
+
+
+def reverse(X):
+    return X[::-1]
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +83,28 @@ def test_one_answer_for_crystals_that_fail(calibrated, pipeline, structures):
     found, _ = predict_rows(calibrated, as_table(["{"]), on_error="mask")
     assert as_text(found) == f"id,{','.join(ANSWERS)}\nx0,{',' * (len(ANSWERS) - 1)}\n"
     assert list(predict_table(pipeline, structures[:1])) == ["formula", "prediction"]
+
+
+def test_steps_between_featurizer_and_calibration_count(calibrated, structures):
+    backwards = make_pipeline(calibrated[0], FunctionTransformer(reverse), calibrated[1])
+    expected = calibrated.predict(structures[:3])[::-1]
+    np.testing.assert_allclose(predict_table(backwards, structures[:3])["prediction"], expected, rtol=1e-5)
+
+
+def test_levels_are_checked_for_every_model(pipeline, structures):
+    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 90"):
+        predict_table(pipeline, structures[:1], level=90)
+
+
+def test_a_file_goes_on_with_the_same_settings_only(tmp_path, structures):
+    (tmp_path / "model").write_bytes(b"")
+    tables = [as_table(structures[:2])]
+    file = PredictionFile(tmp_path / "a.csv", tmp_path / "model", tables, settings={"level": 0.9})
+    file.append(pd.DataFrame({"id": ["x0"], "prediction": [1.0]}))
+    del file
+    for settings in ({"level": 0.8}, {"level": 0.9, "disordered": True}):
+        with pytest.raises(ValueError, match="begun with"):
+            PredictionFile(tmp_path / "a.csv", tmp_path / "model", tables, settings=settings)
 
 
 def test_what_fails_is_masked_and_counted_from_the_first_table(pipeline, structures):

@@ -187,6 +187,16 @@ def test_what_does_not_fit_the_pretrained_network_is_refused(structures, featuri
         model.fit(other, band_gaps)
 
 
+def test_a_path_and_an_object_begin_the_same_training(featurized, band_gaps, fitted, tmp_path):
+    save_model(fitted, tmp_path / "model")
+    options = SMALL | {"new_head": True}
+    fits = [
+        SiteNetRegressor(pretrained=source, **options).fit(featurized, band_gaps).predict(featurized)
+        for source in (FrozenEstimator(fitted), tmp_path / "model")
+    ]
+    np.testing.assert_allclose(*fits, rtol=1e-6)
+
+
 def test_what_holds_several_networks_begins_with_the_first(featurized, band_gaps, tmp_path):
     ensemble = SiteNetEnsemble(SiteNetRegressor(**SMALL), n_members=2)
     calibrated = CalibratedRegressor(ensemble, calibration_fraction=0.5, random_state=0).fit(featurized, band_gaps)

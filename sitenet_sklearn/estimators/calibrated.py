@@ -5,6 +5,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import ShuffleSplit
@@ -285,14 +286,17 @@ class _Findings:
     """What a fitted regressor says about m unmasked crystals."""
 
     def __init__(self, fitted, X):
-        self.vectors = first_network(fitted).transform(X)
+        networks = [member.net_.module_ for member in networks_of(fitted)]
+        vectors = [np.asarray(member.transform(X)) for member in networks_of(fitted)]  # the long work, once each
+        with torch.inference_mode():
+            pairs = zip(networks, vectors, strict=True)
+            raw = np.stack([net.raw_of(torch.from_numpy(v).to(net.target_shift)).cpu().numpy() for net, v in pairs])
+        self.vectors, self.has_floor = vectors[0], networks[0].config["clamp"] is True
+        predicted = raw.clip(min=0) if self.has_floor else raw
+        self.raw, self.mean, self.std = raw[0], predicted[0], None
         if isinstance(fitted, SiteNetEnsemble):
-            self.mean, self.std = fitted.predict(X, return_std=True)
-        else:
-            self.mean, self.std = fitted.predict(X), None
-        self.has_floor = first_network(fitted).net_.module_.config["clamp"] is True
-        raw = np.stack([member.predict_raw(X) for member in networks_of(fitted)])
-        self.raw = fitted.average(raw) if isinstance(fitted, SiteNetEnsemble) else raw[0]
+            self.raw, self.mean = fitted.average(raw), fitted.average(predicted)
+            self.std = np.sqrt(fitted.average((predicted - self.mean) ** 2))
 
     def signs(self, distance):
         """Signs of uncertainty, (m, 1) or with an ensemble (m, 2)."""

@@ -145,7 +145,11 @@ class SiteNet(nn.Module):
 
     def raw(self, batch):
         """Predictions of shape (b,) or (b, k) before the clamp."""
-        predictions = self.output(self.global_vector(batch)) * self.target_scale + self.target_shift
+        return self.raw_of(self.global_vector(batch))
+
+    def raw_of(self, vectors):
+        """Predictions of shape (b,) or (b, k) before the clamp, from global vectors (b, g)."""
+        predictions = self.output(vectors) * self.target_scale + self.target_shift
         return predictions[:, 0] if self.n_targets is None else predictions
 
     def global_vector(self, batch):

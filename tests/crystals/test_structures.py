@@ -140,7 +140,7 @@ def test_damaged_files_are_refused(tmp_path):
     [
         (
             Structure(CUBE, [{"Fe": 0.5, "Co": 0.5}], [[0, 0, 0]]),
-            "disordered .*: DisorderedRegressor averages",
+            "disordered .*: predict with DisorderedRegressor, or with --disordered",
         ),
         (Structure(CUBE, [{"Fe": 0.5}], [[0, 0, 0]]), "disordered"),
         (Structure(CUBE, [DummySpecies("X")], [[0, 0, 0]]), r"species X0\+ is no chemical element"),

@@ -9,6 +9,7 @@ from sitenet_sklearn.estimators.selection import (
     split_crystals,
     trainable,
 )
+from sitenet_sklearn.exceptions import FeaturizationError
 
 
 def test_other_input_names_the_featurizer(featurized):
@@ -81,8 +82,8 @@ def test_validation_data_are_checked(structures, featurized):
     assert (len(kept), targets.tolist()) == (3, [0, 1, 2])
     with pytest.raises(ValueError, match=r"validation_data must be a pair \(X, y\)"):
         check_validation_data(featurized, object(), featurized, y, check_target)
-    with pytest.raises(TypeError, match="object expects RaggedCrystals, got list"):
-        check_validation_data(([1], [2]), object(), featurized, y, check_target)
+    with pytest.raises(FeaturizationError, match="index 0"):  # the featurizer of X takes what is no RaggedCrystals
+        check_validation_data(([{}], [2]), object(), featurized, y, check_target)
     with pytest.raises(ValueError, match=r"targets of shape \(40, 2\), those of y are \(40,\)"):
         check_validation_data((featurized, np.ones((40, 2))), object(), featurized, y, check_target)
     other = SupercellFeaturizer.from_preset("paper", max_atoms=20, site_features=X.site_feature_names[::-1]).transform(

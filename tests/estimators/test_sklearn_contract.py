@@ -60,6 +60,7 @@ def test_data_free_checks(estimator, check):
 def test_every_estimator_is_checked():
     names = {type(estimator).__name__ for estimator in public_estimators()}
     assert names == {
+        "CalibratedRegressor",
         "DisorderedRegressor",
         "SiteNetClassifier",
         "SiteNetEnsemble",

@@ -1,8 +1,10 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
 from dense import dense_site_net
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from redescribe import redescribe
 
@@ -56,20 +58,46 @@ ARCHITECTURES = st.fixed_dictionaries(
 )
 
 
+def gradients_of(output, network):
+    return torch.autograd.grad(output.sum(), network.parameters(), materialize_grads=True, allow_unused=True)
+
+
+def is_at_a_kink(network, batch, derivatives):
+    """Whether relu or a maximum has two slopes here, of which any may be taken."""
+    moved = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in moved.parameters():
+            parameter.add_(1e-10 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    there = gradients_of(dense_site_net(moved, batch)[0], moved)
+    return not all(torch.allclose(a, b, atol=1e-6) for a, b in zip(there, derivatives, strict=True))
+
+
+KINK = {"n_heads": 3, "n_blocks": 1, "attention_hidden_layers": [], "pre_pool_layers": [], "post_pool_layers": []} | {
+    "activation": "relu",
+    "normalization": "batch",
+    "pooling": "max",
+    "cutoff": None,
+    "coordination_radius": 2.5,
+    "residual": False,
+    "interaction_features": ("distance", "log_coulomb"),
+}
+
+
 @settings(max_examples=40)
 @given(ARCHITECTURES, st.integers(0, 10**6))
+@example(KINK, 308)
 def test_factorised_and_compressed_network_is_the_dense_one_in_every_architecture(options, seed):
     network = small_network(seed, **options).double()
     full, merged = (
         collate(random_crystals(np.random.default_rng(seed), compress=c), torch.float64) for c in (False, True)
     )
     expected = dense_site_net(network, full)[0]
-    derivatives = torch.autograd.grad(expected.sum(), network.parameters(), materialize_grads=True, allow_unused=True)
+    derivatives = gradients_of(dense_site_net(network, full)[0], network)
+    assume(not is_at_a_kink(network, full, derivatives))
     for batch in (full, merged):
         output = network.raw(batch)
         torch.testing.assert_close(output, expected, rtol=1e-9, atol=1e-9)
-        found = torch.autograd.grad(output.sum(), network.parameters(), materialize_grads=True, allow_unused=True)
-        torch.testing.assert_close(found, derivatives, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(gradients_of(output, network), derivatives, rtol=1e-8, atol=1e-8)
 
 
 @settings(max_examples=15)

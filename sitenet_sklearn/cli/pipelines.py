@@ -97,11 +97,7 @@ def begin_from(path, max_atoms=None):
         )
     own = {"cache", "n_jobs", "verbose", "on_error"}
     parameters = {f"featurizer__{name}": value for name, value in features.items() if name not in own}
-    return parameters | {
-        "sitenet__pretrained": str(path),
-        "sitenet__new_head": True,
-        "sitenet__frozen": ("embedding", "site_input", "blocks"),  # best on average: docs/fine_tune.md
-    }
+    return parameters | {"sitenet__pretrained": str(path), "sitenet__new_head": True}
 
 
 def _check_names(parameters, pipeline):

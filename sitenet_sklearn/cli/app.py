@@ -96,7 +96,7 @@ def predict(
         say(f"{done} crystals are done already")
     name = "id" if any(map(is_table, files)) else "file"
     can_mask = on_error == "raise" and split_featurizer(pipeline)[0] is not None
-    remedy = "\nmend them, or leave their predictions empty with --on-error mask" if can_mask else ""
+    remedy = "\ncorrect them, or leave their predictions empty with --on-error mask" if can_mask else ""
     handling = {"skip": done, "level": level, "on_error": on_error, "n_jobs": jobs}
     parts = predict_tables(pipeline, read_tables(files, **options), **handling)
     with (

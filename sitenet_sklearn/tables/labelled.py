@@ -79,7 +79,7 @@ def read_labelled(path, targets=(), *, classify=False, on_error="raise", featuri
     if failures and on_error == "raise":
         listed = "\n  ".join(map(str, failures))
         raise ValueError(
-            f"{len(failures)} of {len(table)} rows of {path} cannot be used; mend them, or leave them out with "
+            f"{len(failures)} of {len(table)} rows of {path} cannot be used; correct them, or leave them out with "
             f'--on-error skip (in Python on_error="skip"):\n  {listed}'
         )
     wrong = {failure.index for failure in failures}

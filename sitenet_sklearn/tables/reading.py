@@ -264,6 +264,10 @@ def _folder(path, chunk_size):
         files = sorted(found.name for found in path.iterdir() if _IN_FOLDERS.search(found.name) and found.is_file())
         if not files:
             raise FileNotFoundError(f"the folder {path} holds neither {PROPERTIES} nor CIF, POSCAR or XYZ files")
+        others = sorted(found.name for found in path.iterdir() if found.is_file() and found.name not in files)
+        if others:
+            listed = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+            warnings.warn(f"{path}: not read, as the name is of no CIF, POSCAR or XYZ file: {listed}", stacklevel=2)
         step = chunk_size or len(files)
         for start in range(0, len(files), step):
             yield pd.DataFrame({"file": files[start : start + step]})

@@ -157,6 +157,7 @@ def test_tables_of_cgcnn_may_name_their_columns(tmp_path, caesium, text, names):
     assert (table.ids, table.crystals, list(table.properties)) == (["a"], [tmp_path / "a.cif"], names)
 
 
+@pytest.mark.filterwarnings("ignore:.*not read, as the name is of no CIF")
 def test_folders_hold_crystals_in_all_forms(tmp_path):
     for name in ("a.cif", "b.CIF.gz", "POSCAR_c", "d.vasp", "e.extxyz", "notes.txt", "id.csv"):
         (tmp_path / name).touch()
@@ -209,3 +210,10 @@ def test_warnings_of_readers_are_told_once_a_kind_with_the_crystals(tmp_path, cr
     with pytest.warns(UserWarning, match=r"rounded.* \(x0.cif, x1.cif, x2.cif, x3.cif and 2 more\)$") as told:
         read_structures(table)
     assert len(told) == 1
+
+
+def test_files_of_a_folder_that_are_not_read_are_named(tmp_path, crystals):
+    crystals["NaCl"].to(filename=str(tmp_path / "a.cif"))
+    (tmp_path / "Si.json").write_text("{}")
+    with pytest.warns(UserWarning, match=r"not read, as the name is of no CIF, POSCAR or XYZ file: Si.json$"):
+        assert [path.name for path in read_table(tmp_path).crystals] == ["a.cif"]

@@ -114,7 +114,7 @@ def test_errors(function, featurized):
 
 @pytest.mark.slow
 def test_ten_million_pairs_take_the_memory_of_a_few_crystals(model, structures):
-    X = SupercellFeaturizer(max_atoms=100).transform(structures)
+    X = SupercellFeaturizer.from_preset("paper", max_atoms=100).transform(structures)
     many = X[np.resize(np.arange(len(X)), 16000)]
     tracemalloc.start()
     few = attention_histogram(model, X)

@@ -13,6 +13,8 @@ from pymatgen.io.cif import CifParser
 
 from sitenet_sklearn.exceptions import CrystalError
 
+from .plain_cif import read_plain_cif
+
 MAX_SITES = 1000
 """Largest primitive cell, and the largest cell given that is searched for a smaller one: memory grows as its square."""
 
@@ -111,6 +113,9 @@ def _read_cif(text):
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     if sum(len(line) * (line.count("'") + line.count('"')) for line in lines) > MAX_QUOTING:
         raise ValueError("it has too many quotation marks on long lines")
+    plain = read_plain_cif(text)
+    if plain is not None:
+        return plain
     parser = _BoundedCifParser.from_str("\n".join(lines))
     if len(parser.as_dict()) > MAX_BLOCKS:
         raise ValueError(f"it has {len(parser.as_dict())} blocks of data, at most {MAX_BLOCKS} are expected: split it")

@@ -75,8 +75,8 @@ def remember(X, vectors, y, random_state=0):
 
 def composition_of(crystal):
     """Composition of the primitive cell of a featurized crystal."""
-    numbers = np.repeat(crystal.atomic_numbers, crystal.multiplicity.astype(int))
-    return Composition(Counter(Element.from_Z(int(number)).symbol for number in numbers))
+    amounts = np.bincount(crystal.atomic_numbers, weights=crystal.multiplicity)
+    return Composition({Element.from_Z(int(number)).symbol: amounts[number] for number in np.flatnonzero(amounts)})
 
 
 class Neighborhood:

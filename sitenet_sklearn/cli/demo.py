@@ -12,7 +12,7 @@ from sitenet_sklearn.datasets import load_dielectric
 from sitenet_sklearn.displays.predictions import ParityDisplay
 from sitenet_sklearn.tables.predictions import as_text
 
-from .baselines import baseline_errors
+from .baselines import baseline_predictions, magpie_features
 from .pipelines import make_model, write_fitted
 
 N_TRAIN = 844
@@ -65,9 +65,10 @@ def run_demo(folder, *, max_atoms=50, max_epochs=40, random_state=0, n_crystals=
     pipeline = make_model({}, classify=False, device="auto", jobs=None, quiet=not verbose, **settings)
     pipeline.fit([crystals.data[k] for k in train], y_train)
     predicted = pipeline.predict([crystals.data[k] for k in test])
-    compositions = [structure.composition for structure in crystals.data]
-    errors = {"Site-Net": mean_absolute_error(y_test, predicted)}
-    errors |= baseline_errors(compositions, crystals.target, train, test, random_state)
+    features = magpie_features([structure.composition for structure in crystals.data])
+    others = baseline_predictions(features, crystals.target, train, test, random_state=random_state)
+    found = {"Site-Net": predicted} | others
+    errors = {name: mean_absolute_error(y_test, values) for name, values in found.items()}
     files = [folder / name for name in FILES]
     write_fitted(pipeline, files[0])
     _write_predictions(files[1], crystals, test, predicted)

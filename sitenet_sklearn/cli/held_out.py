@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import numpy as np
 import typer
-from sklearn.base import clone
-from sklearn.metrics import mean_absolute_error
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn.estimators.calibrated import FEWEST, CalibratedRegressor
 from sitenet_sklearn.estimators.ensemble import SiteNetEnsemble
 
-from .baselines import baseline_errors
+from .baselines import baseline_predictions, magpie_features
 from .options import say
 
 FEW = 500
@@ -20,7 +20,36 @@ USUAL = 0.1
 """Share of the crystals that is held out unless another one is asked for."""
 
 
-def with_answers(pipeline, y, *, held_out, members, classify, seed):
+def share_to_hold_out(n, held_out):
+    """Decide how many crystals to hold out.
+
+    Parameters
+    ----------
+    n : int
+        Number of crystals.
+    held_out : float or None
+        Share that is asked for; None for a tenth, where these are enough.
+
+    Returns
+    -------
+    float
+        Share of the crystals, or 0.
+
+    Raises
+    ------
+    typer.BadParameter
+        If what is asked for is too few.
+    """
+    share = USUAL if held_out is None else held_out
+    if not share or np.ceil(share * n) >= FEWEST:
+        return share
+    if held_out is not None:
+        raise typer.BadParameter(f"--held-out {held_out:g} of {n} crystals are fewer than {FEWEST}: hold out more")
+    say(f"crystals: {n}, too few to hold out some: errors are not measured, and the model will have no intervals")
+    return 0.0
+
+
+def with_answers(pipeline, y, *, share, members, seed):
     """Wrap the last step of a pipeline, so that it is trained several times and calibrated.
 
     Parameters
@@ -29,12 +58,10 @@ def with_answers(pipeline, y, *, held_out, members, classify, seed):
         Of featurizer and Site-Net, not fitted.
     y : ndarray of shape (n,) or (n, k)
         Targets.
-    held_out : float or None
-        Share of the crystals to hold out; None for a tenth, where that is possible.
+    share : float
+        Share of the crystals to hold out. They calibrate the model if there is one target, a number known for all.
     members : int
         Networks to train.
-    classify : bool
-        Whether the target is a class.
     seed : int
         Chooses the crystals that are held out, and the seeds of several networks.
 
@@ -45,35 +72,73 @@ def with_answers(pipeline, y, *, held_out, members, classify, seed):
     Raises
     ------
     typer.BadParameter
-        If several networks or a held-out part are asked for where they mean nothing or are too few.
+        If several classifiers are asked for.
     """
-    single = not classify and y.ndim == 1 and not np.isnan(y).any()
+    name, model = pipeline.steps[-1]
+    classify = is_classifier(model)
     if classify and members > 1:
         raise typer.BadParameter("--members averages numbers: leave it out with --classify")
-    if held_out and not single:
-        raise typer.BadParameter("--held-out is for a single number as a target, known for all crystals: pass 0")
-    name, model = pipeline.steps[-1]
     if members > 1:
         model = SiteNetEnsemble(model, n_members=members, random_state=seed)
-    share = held_out if held_out is not None else USUAL if single else 0
-    if share and np.ceil(share * len(y)) >= FEWEST:
+    if share and not classify and y.ndim == 1 and not np.isnan(y).any():
         model = CalibratedRegressor(model, calibration_fraction=share, random_state=seed)
-    elif held_out:
-        raise typer.BadParameter(f"--held-out {held_out:g} of {len(y)} crystals are fewer than {FEWEST}: hold out more")
-    elif share:
-        say(f"crystals: {len(y)}, too few to hold out some: the model will have no intervals")
     return Pipeline([*pipeline.steps[:-1], (name, model)])
 
 
-def report(pipeline, crystals, unit):
+def fit_and_hold_out(pipeline, crystals, *, share, seed):
+    """Train on all crystals but those that are held out.
+
+    Parameters
+    ----------
+    pipeline : sklearn.pipeline.Pipeline
+        Of `with_answers`; it is fitted.
+    crystals : Labelled
+        All crystals.
+    share : float
+        Share of them to hold out.
+    seed : int
+        Chooses them.
+
+    Returns
+    -------
+    ndarray of int
+        Rows that were held out.
+    """
+    X, y = crystals.structures, crystals.y
+    if isinstance(pipeline[-1], CalibratedRegressor):
+        return pipeline.fit(X, y)[-1].held_out_rows_
+    test = _rows_apart(y, share, seed, classify=is_classifier(pipeline[-1])) if share else np.zeros(0, int)
+    train = np.setdiff1d(np.arange(len(y)), test)
+    pipeline.fit(X.iloc[train], y[train])
+    return test
+
+
+def _rows_apart(y, share, seed, *, classify):
+    """Choose rows to hold out; what has few crystals, a class or a target that is known for few, is all trained on."""
+    fewest = np.ceil(1 / share)
+    if classify:
+        _, classes, counts = np.unique(y, return_inverse=True, return_counts=True)
+        usable = np.flatnonzero(counts[classes] >= fewest)
+    else:
+        known = np.isfinite(y.reshape(len(y), -1))
+        usable, classes = np.flatnonzero(~known[:, known.sum(axis=0) < fewest].any(axis=1)), None
+    if len(usable) < fewest:
+        return np.zeros(0, int)
+    strata = None if classes is None else classes[usable]
+    return np.sort(train_test_split(usable, test_size=share, random_state=seed, stratify=strata)[1])
+
+
+def report(pipeline, crystals, test, unit):
     """Say what the errors on held-out crystals are, beside those of simple models.
 
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
-        Fitted, of `with_answers`.
+        Fitted.
     crystals : Labelled
         All crystals that were given.
+    test : ndarray of int
+        Rows that were held out.
     unit : str
         Unit of the target.
 
@@ -84,28 +149,45 @@ def report(pipeline, crystals, unit):
     """
     about = {"target": ", ".join(crystals.names), "unit": unit, "crystals": len(crystals.y)}
     about["date"] = datetime.now(UTC).date().isoformat()
-    model = pipeline[-1]
-    if not isinstance(model, CalibratedRegressor):
+    if not len(test):
         return about
-    test = model.held_out_rows_
-    train = np.setdiff1d(np.arange(len(crystals.y)), test)
-    predicted = pipeline.predict(crystals.structures.iloc[test])
-    errors = {"Site-Net": mean_absolute_error(crystals.y[test], predicted)}
+    classify, quantity = is_classifier(pipeline[-1]), f"{f' ({unit})' if unit else ''}"
+    about["held out"] = len(test)
+    for name, scores in _scores(pipeline, crystals, test, classify=classify).items():
+        what = "accuracy" if classify else "mean absolute error"
+        what += f" of {name}" if len(crystals.names) > 1 else ""
+        say(f"{what} on {len(test)} held-out crystals{quantity}:")
+        for model, score in scores.items():
+            say(f"  {model:<26}{score:.4g}")
+        if scores["Site-Net"] != (max if classify else min)(scores.values()):
+            say("  A simpler model is better here: more crystals, more epochs, or --from a trained model may help")
+        about[what] = {model: float(f"{score:.4g}") for model, score in scores.items()}
+    return about
+
+
+def _scores(pipeline, crystals, test, *, classify):
+    """Scores of Site-Net and of simple models for every target: accuracies, or mean absolute errors."""
+    X, y = crystals.structures, crystals.y.reshape(len(crystals.y), -1)
+    train = np.setdiff1d(np.arange(len(y)), test)
+    predicted = {"Site-Net": pipeline.predict(X.iloc[test])}
     if _network_of(pipeline).pretrained is not None and len(train) <= FEW:
-        X = crystals.structures.iloc
-        alone = _from_scratch(pipeline).fit(X[train], crystals.y[train]).predict(X[test])
-        errors["Site-Net from scratch"] = mean_absolute_error(crystals.y[test], alone)
-    compositions = [structure.composition for structure in crystals.structures]
-    errors |= baseline_errors(compositions, crystals.y, train, test)
-    say(f"mean absolute error on {len(test)} held-out crystals{f' ({unit})' if unit else ''}:")
-    for name, error in errors.items():
-        say(f"  {name:<26}{error:.4g}")
-    if errors["Site-Net"] > min(errors.values()):
-        say("  A simpler model is better here: more crystals, more epochs, or --from a trained model may help")
-    return about | {
-        "held out": len(test),
-        "mean absolute error": {name: float(f"{e:.4g}") for name, e in errors.items()},
-    }
+        alone = _from_scratch(pipeline).fit(X.iloc[train], crystals.y[train])
+        predicted["Site-Net from scratch"] = alone.predict(X.iloc[test])
+    features = magpie_features([structure.composition for structure in X])
+    found = {}
+    for k, name in enumerate(crystals.names):
+        known = np.full(len(y), fill_value=True) if classify else np.isfinite(y[:, k])
+        learned, asked = train[known[train]], test[known[test]]
+        if not len(asked):
+            continue
+        mine = {model: values.reshape(len(test), -1)[known[test], k] for model, values in predicted.items()}
+        mine |= baseline_predictions(features, y[:, k], learned, asked, classify=classify)
+        found[name] = {model: _score(y[asked, k], values, classify=classify) for model, values in mine.items()}
+    return found
+
+
+def _score(true, predicted, *, classify):
+    return (true == predicted).mean() if classify else np.abs(true - predicted).mean()
 
 
 def _network_of(pipeline):

@@ -13,7 +13,7 @@ from sitenet_sklearn.tables.labelled import read_labelled
 from sitenet_sklearn.tables.predictions import rounded
 from sitenet_sklearn.training.checkpoint import checkpoints_kept
 
-from .held_out import report, with_answers
+from .held_out import fit_and_hold_out, report, share_to_hold_out, with_answers
 from .options import (
     MODELS,
     Classify,
@@ -81,7 +81,7 @@ def fit(
     """Train a model on a table of crystals.
 
     A tenth of the crystals is held out: the error on them is shown beside those of simpler models, and they make the
-    intervals of later predictions. After Ctrl-C or a kill, run the same command again to resume.
+    intervals of later predictions of a single number. After Ctrl-C or a kill, run the same command again to resume.
 
     Example: sitenet fit gaps.csv --target band_gap --output gap.safetensors
     """
@@ -96,14 +96,14 @@ def fit(
     crystals = _read(data, target, pipeline, on_error=on_error, structure_column=structure_column)
     cache = folder / CACHE
     pipeline.set_params(featurizer__cache=cache if own_folder else None, sitenet__checkpoint_dir=folder)
-    asked = {"held_out": held_out, "members": members, "classify": classify, "seed": seed}
-    pipeline = with_answers(pipeline, crystals.y, **asked)
+    share = share_to_hold_out(len(crystals.y), held_out)
+    pipeline = with_answers(pipeline, crystals.y, share=share, members=members, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     try:
         with checkpoints_kept():
-            pipeline.fit(crystals.structures, crystals.y)
-            about = report(pipeline, crystals, unit)
+            test = fit_and_hold_out(pipeline, crystals, share=share, seed=seed)
+            about = report(pipeline, crystals, test, unit)
             write_fitted(pipeline, output, about)
     except KeyboardInterrupt:
         say(f"interrupted; run the same command again to resume from {folder}")
@@ -112,8 +112,7 @@ def fit(
         cache.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
-    n_trained = len(crystals.y) - about.get("held out", 0)
-    say(f"wrote {output}; {n_trained:,} training crystals, {time.monotonic() - begin:.0f} s")
+    say(f"wrote {output}; {len(crystals.y) - len(test):,} training crystals, {time.monotonic() - begin:.0f} s")
 
 
 def tune(

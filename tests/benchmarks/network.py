@@ -6,8 +6,8 @@
 The opponent concatenates bond vectors, compresses nothing and pads rows to one length (`tests/dense.py`). Both work on
 the same crystals in the same batches, in turn, with one thread and with all; the time of a run is the shortest of its
 repetitions. "forward" and "backward" are microseconds for a merged pair and all blocks, "products" the share of them
-that matrix products alone take in one thread. Memory is what a process of its own needs at its peak beyond what it
-holds before the first batch.
+that matrix products alone take in one thread, "serial" the share outside tiles, where one thread works. Memory is what
+a process of its own needs at its peak beyond what it holds before the first batch.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import torch
 from crystals import samples
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.network import SiteNet, collate
+from sitenet_sklearn.network import SiteNet, collate, tiles
 from sitenet_sklearn.network.batch import SiteBudgetSampler
 from sitenet_sklearn.network.threads import threads_for_tiles
 from sitenet_sklearn.network.tiles import CPU_TILE
@@ -71,6 +71,29 @@ def infer(network, name, batches):
 TASKS = {"train": train, "predict": infer}
 
 
+class TileClock:
+    """Adds up the seconds inside tiles: what `map_in_threads` takes."""
+
+    def __init__(self):
+        self.total, self.map_in_threads = 0.0, tiles.map_in_threads
+        tiles.map_in_threads = self
+
+    def __call__(self, *arguments):
+        start = time.perf_counter()
+        try:
+            return self.map_in_threads(*arguments)
+        finally:
+            self.total += time.perf_counter() - start
+
+    def time(self, run, *arguments):
+        """Seconds of forward passes, of backward passes, and inside tiles."""
+        self.total = 0.0
+        return np.array([*run(*arguments), self.total])
+
+
+CLOCK = TileClock()
+
+
 def seconds(function, *arguments, **options):
     start = time.perf_counter()
     function(*arguments, **options)
@@ -78,7 +101,7 @@ def seconds(function, *arguments, **options):
 
 
 def compare(batches, n_threads, options):
-    """Seconds of forward and backward passes by task and network, from the fastest repetition."""
+    """Seconds forward, backward and inside tiles by task and network, from the fastest repetition."""
     network, found = SiteNet(**NETWORKS[options.network]), {}
     for task, run in TASKS.items():
         times = {name: [] for name in batches}
@@ -86,8 +109,8 @@ def compare(batches, n_threads, options):
             for name in batches:
                 torch.set_num_threads(n_threads)
                 with nullcontext() if name == "dense" else threads_for_tiles():
-                    times[name].append(run(network, name, batches[name]))
-        found[task] = {name: min(values, key=sum) for name, values in times.items()}
+                    times[name].append(CLOCK.time(run, network, name, batches[name]))
+        found[task] = {name: min(values, key=lambda value: value[:2].sum()) for name, values in times.items()}
     return found
 
 
@@ -163,13 +186,13 @@ def print_rows(data, structures, max_atoms, options):
         with busy_processes(options.busy):
             found = compare(batches, n_threads, options)
         for task, times in found.items():
-            dense, ours = (times[name].sum() for name in batches)
-            forward, backward = times["sitenet_sklearn"] / n_pairs["sitenet_sklearn"] * 1e6
+            dense, ours = (times[name][:2].sum() for name in batches)
+            forward, backward, inside = times["sitenet_sklearn"] / n_pairs["sitenet_sklearn"] * 1e6
             share = (products.sum() if task == "train" else products[0]) / (forward + backward)
             print(
                 f"{data:10s} {max_atoms:5d} {n_threads:7d} {task:8s} {merged:6.2f} {n_crystals / dense:8.1f} "
                 f"{n_crystals / ours:8.1f} {dense / ours:6.1f} {forward:8.2f} {backward:9.2f} {share:8.0%} "
-                f"{memory[task][0]:8.0f} {memory[task][1]:7.0f}",
+                f"{1 - inside / (forward + backward):6.0%} {memory[task][0]:8.0f} {memory[task][1]:7.0f}",
                 flush=True,
             )
 
@@ -191,7 +214,8 @@ def main():
         return
     print(f"network of {options.network}, torch {torch.__version__}, {options.busy} other busy processes")
     print(
-        "data set   atoms threads task     merged  dense/s   ours/s  ratio  forward  backward products dense MB ours MB"
+        "data set   atoms threads task     merged  dense/s   ours/s  ratio  forward  backward products serial "
+        "dense MB ours MB"
     )
     for data, structures in chosen(options):
         for max_atoms in options.max_atoms:

@@ -68,7 +68,7 @@ def test_fit_holds_out_calibrates_and_tells_errors(table, tmp_path, structures):
 
 def test_few_crystals_give_no_intervals_and_that_is_said(table, tmp_path):
     result = sitenet("fit", table, "--target", "gap", "--output", tmp_path / "gap.safetensors", *SMALL)
-    assert "crystals: 20, too few to hold out some: the model will have no intervals" in result.stderr
+    assert "crystals: 20, too few to hold out some: errors are not measured" in result.stderr
     assert "20 training crystals" in result.stderr
 
 
@@ -116,6 +116,11 @@ def test_fit_classifies(table, tmp_path):
     network = load_model(output)["sitenet"]
     assert isinstance(network, SiteNetClassifier)
     assert network.classes_.tolist() == ["False", "True"]
+    options = ["--held-out", 0.5, "--overwrite", *SMALL]
+    result = sitenet("fit", table, "--target", "kind", "--classify", "--output", output, *options)
+    assert "accuracy on 10 held-out crystals:" in result.stderr
+    about = json.loads(sitenet("info", output, "--json").stdout)
+    assert set(about["accuracy"]) == {"Site-Net", "gradient boosting, Magpie", "most frequent class"}
 
 
 def test_a_killed_fit_goes_on_and_ends_the_same(table, tmp_path, structures):
@@ -161,7 +166,6 @@ def test_fit_skips_and_says_so(table, tmp_path):
     ("arguments", "message"),
     [
         (["--target", "kind", "--classify", "--members", 2], "--members averages numbers"),
-        (["--target", "kind", "--classify", "--held-out", 0.5], "--held-out is for a single number as a target"),
         (["--target", "gap", "--held-out", 0.2], "--held-out 0.2 of 20 crystals are fewer than 10"),
         (["--target", "gap", "--from", "none.safetensors"], "--from none.safetensors: no such file"),
         (["--target", "gap", "--from", "gaps.csv"], "no file of save_model"),

@@ -11,7 +11,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils.validation import check_is_fitted
 
-from sitenet_sklearn._validation import HasMethods, Interval, _fit_context, check_target
+from sitenet_sklearn._validation import HasMethods, Interval, _fit_context, check_sample_weight, check_target
 
 from .conformal import ConformalScale, fit_conformal
 from .ensemble import SiteNetEnsemble, first_network, networks_of
@@ -102,7 +102,7 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y) -> Self:
+    def fit(self, X, y, sample_weight=None) -> Self:
         """Hold out a part of the crystals, train on the rest, and calibrate.
 
         Parameters
@@ -111,6 +111,8 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
             n crystals. Masked ones are left out.
         y : array-like of shape (n,)
             One target.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the crystals in training; those held out count alike.
 
         Returns
         -------
@@ -118,6 +120,7 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
             The estimator itself.
         """
         check_crystals(X, self)
+        weight = check_sample_weight(sample_weight, len(X))
         usable = np.flatnonzero(X.valid)
         X, y = _usable(X, y, self)
         if _clamps(self.estimator) and y.min() < 0:
@@ -125,7 +128,8 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
             raise ValueError(f"y[{row}] is {y.min():.4g}, but the network clamps at 0: pass clamp=False to predict it")
         splitter = ShuffleSplit(1, test_size=self.calibration_fraction, random_state=self.random_state)
         rest, held_out = next(splitter.split(np.arange(len(y))))
-        fitted = clone(SiteNetEnsemble() if self.estimator is None else self.estimator).fit(X[rest], y[rest])
+        weights = {} if sample_weight is None else {"sample_weight": weight[usable[rest]]}
+        fitted = clone(SiteNetEnsemble() if self.estimator is None else self.estimator).fit(X[rest], y[rest], **weights)
         self._calibrate(fitted, _remember(fitted, X[rest], y[rest]), X[held_out], y[held_out])
         self.held_out_rows_ = usable[held_out]
         return self

@@ -141,3 +141,23 @@ def test_only_crystals_that_were_trained_on_are_remembered(band_gaps, structures
             clone(SMALL).set_params(train_oversized=False), calibration_fraction=0.5, random_state=0
         ).fit(X, band_gaps)
     assert not X.oversized[list(map(int, model.calibration_.known.labels))].any()
+
+
+def test_weights_are_those_of_the_crystals_that_are_trained_on(featurized, band_gaps, monkeypatch):
+    seen = {}
+
+    def fit(_self, X, _y, sample_weight=None):
+        seen.update(zip(X.index, sample_weight, strict=True))
+        raise InterruptedError
+
+    monkeypatch.setattr(SiteNetRegressor, "fit", fit)
+    X = featurized[:]
+    X.index = pd.Index(np.arange(len(X)))
+    weight = np.arange(1.0, len(X) + 1)
+    model = CalibratedRegressor(SMALL, calibration_fraction=0.5, random_state=0)
+    with pytest.raises(InterruptedError):
+        model.fit(X, band_gaps, sample_weight=weight)
+    assert len(seen) == len(X) // 2
+    assert all(weight[label] == value for label, value in seen.items())
+    with pytest.raises(ValueError, match="sample_weight must hold one weight for each of 40 crystals"):
+        model.fit(X, band_gaps, sample_weight=weight[1:])

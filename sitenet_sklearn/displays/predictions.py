@@ -56,6 +56,8 @@ class ParityDisplay(_QuantityDisplay):
         known = ~np.isnan(self.y_pred)
         true, predicted = self.y_true[known], self.y_pred[known]
         ends = [min(true.min(), predicted.min(), 0), max(true.max(), predicted.max())]
+        if ends[0] == ends[1]:
+            ends[1] += 1
         density = ax.hexbin(true, predicted, gridsize=50, bins="log", mincnt=1, cmap="viridis", extent=ends * 2)
         ticks = LogLocator(subs=(1, 2, 5))
         self.figure_.colorbar(density, ax=ax, label="crystals", ticks=ticks, format="%d").minorticks_off()

@@ -115,3 +115,10 @@ def test_a_learning_curve_takes_the_whole_pipeline(structures, band_gaps):
     )
     assert display.train_sizes.tolist() == [10, 20]
     assert np.isfinite(display.test_scores).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -1.0])
+@pytest.mark.parametrize("display", [ParityDisplay, ErrorDisplay])
+def test_values_that_are_all_equal_are_drawn(display, value):
+    drawn = display.from_predictions(np.full(3, value), np.full(3, value))
+    drawn.figure_.canvas.draw()

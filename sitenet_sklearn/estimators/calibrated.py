@@ -15,16 +15,12 @@ from sitenet_sklearn._validation import HasMethods, Interval, _fit_context, chec
 
 from .conformal import ConformalScale, fit_conformal
 from .ensemble import SiteNetEnsemble, first_network, networks_of
-from .novelty import Neighborhood, TrainingCrystals, composition_of, remember
+from .novelty import Neighborhood, TrainingCrystals, composition_of, reasons_to_doubt, remember
 from .regressor import KnownTargetsMixin, SiteNetRegressor
 from .selection import check_crystals
 
 FEWEST = 10
 """Fewest crystals to calibrate with."""
-RARE = 10
-"""An element that fewer training crystals have is called rare."""
-UNUSUAL = 95.0
-"""Novelty, in percent, from which on a crystal is called unusual."""
 N_LISTED = 3
 
 
@@ -54,7 +50,8 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
     """A regressor that says when to trust it.
 
     A part of the crystals is held out of training. Their errors make intervals that hold as often as they say, wider
-    where the members of an ensemble disagree and where training crystals are far away (`conformal`).
+    where the members of an ensemble disagree, where training crystals are far away, and for elements that none of them
+    has (`conformal`).
 
     Parameters
     ----------
@@ -226,7 +223,9 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         found = _Findings(self.estimator_, X)
         calibration, search = self.calibration_, self._neighborhood()
         distance, rows = search.nearest(found.vectors)
-        width = calibration.scale.factor(level) * calibration.scale.expected_error(found.signs(distance))
+        elements = list(map(self._elements, X))
+        unknown = np.array([min(counts.values()) == 0 for counts in elements])
+        width = calibration.scale.half_width(level, found.signs(distance), unknown)
         lower = found.mean - width
         columns = {"prediction": found.mean}
         columns["lower"] = np.maximum(lower, 0.0) if found.has_floor else lower
@@ -237,20 +236,14 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
             columns["probability_above_0"] = np.interp(found.raw, *calibration.chance)
         novelty = np.searchsorted(calibration.distances, distance, side="left") / len(calibration.distances) * 100
         columns["novelty"] = novelty
-        columns["flags"] = list(map(self._flags, X, novelty, X.oversized))
+        columns["flags"] = list(map(reasons_to_doubt, elements, novelty, X.oversized))
         columns["nearest"] = [search.describe(some[:N_LISTED]) for some in rows]
         return columns
 
-    def _flags(self, crystal, novelty, is_oversized):
+    def _elements(self, crystal):
+        """How many training crystals have each element of a crystal."""
         counts = self.calibration_.known.counts
-        found = {element.symbol: counts.get(element.symbol, 0) for element in composition_of(crystal)}
-        reasons = [f"{name} in no training crystal" for name, count in found.items() if not count]
-        reasons += [f"{name} in only {_crystals(count)}" for name, count in found.items() if 0 < count < RARE]
-        if novelty >= UNUSUAL:
-            reasons.append("far from all training crystals")
-        if is_oversized:
-            reasons.append("cell larger than max_atoms")
-        return "; ".join(reasons)
+        return {element.symbol: counts.get(element.symbol, 0) for element in composition_of(crystal)}
 
     def _neighborhood(self):
         if not hasattr(self, "_search"):
@@ -262,7 +255,7 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
             raise ValueError(f"at least {FEWEST} crystals are needed to calibrate, got {len(y)}")
         found = _Findings(fitted, X)
         distance, _ = Neighborhood(known).nearest(found.vectors)
-        scale = fit_conformal(np.abs(found.mean - y), found.signs(distance))
+        scale = fit_conformal(found.mean, y, found.signs(distance))
         self.estimator_ = fitted
         self.calibration_ = Calibration(scale, np.sort(distance), known, _chance(found, y))
         vars(self).pop("_search", None)
@@ -311,10 +304,6 @@ def _clamps(estimator):
     """Whether an estimator that is not fitted yet will predict nothing below 0."""
     inner = estimator.estimator if isinstance(estimator, SiteNetEnsemble) else estimator
     return getattr(SiteNetRegressor() if inner is None else inner, "clamp", False) is True
-
-
-def _crystals(count):
-    return "1 training crystal" if count == 1 else f"{count} training crystals"
 
 
 def _remember(fitted, X, y):

@@ -7,11 +7,13 @@ from .calibrated import Calibration
 from .conformal import ConformalScale
 from .novelty import TrainingCrystals
 
-_ARRAYS = {"scores": 1, "distances": 1, "origin": 1, "axes": 2, "vectors": 2, "values": 1}
+_ARRAYS = {"scores": 1, "exchanged": 1, "distances": 1, "origin": 1, "axes": 2, "vectors": 2, "values": 1}
 """Tensors of a calibration and their dimensions."""
+_MAY_LACK = "exchanged"
+"""Not in the first files of format 5: with unknown elements, intervals are infinite then."""
 _WORDS = ("labels", "formulas")
 _FLOATS = [np.dtype(name) for name in ("float16", "float32", "float64")]
-_NOT_NEGATIVE = ("scores", "distances")
+_NOT_NEGATIVE = ("scores", "exchanged", "distances")
 _LARGEST = 1e12
 """Numbers of a real calibration are smaller: beyond, sums and squares would overflow."""
 
@@ -65,9 +67,9 @@ def unpack(node, tensors):
     ValueError
         If they are no calibration.
     """
-    right = set(tensors) == {*_ARRAYS, *_WORDS} and _right_numbers(node)
+    right = set(tensors) | {_MAY_LACK} == {*_ARRAYS, *_WORDS} and _right_numbers(node)
     right = right and all(tensors[name].dtype == torch.uint8 and tensors[name].ndim == 1 for name in _WORDS)
-    arrays = {name: tensors[name].numpy() for name in _ARRAYS} if right else {}
+    arrays = {name: tensors[name].numpy() for name in _ARRAYS if name in tensors} if right else {}
     if not right or not all(_right_array(name, values) for name, values in arrays.items()):
         raise ValueError("the calibration is damaged")
     words = {name: bytes(tensors[name].numpy()).decode().split("\n") for name in _WORDS}
@@ -77,7 +79,8 @@ def unpack(node, tensors):
         raise ValueError("the calibration is damaged")
     if not all(word.isprintable() for some in words.values() for word in some):
         raise ValueError("the calibration names crystals with characters that cannot be printed")
-    scale = ConformalScale(np.array(node["weights"], float), float(node["smallest"]), np.sort(arrays["scores"]))
+    errors = (np.sort(arrays.get(name, np.zeros(0))) for name in ("scores", "exchanged"))
+    scale = ConformalScale(np.array(node["weights"], float), float(node["smallest"]), *errors)
     known = TrainingCrystals(
         **{name: arrays[name] for name in ("origin", "axes", "vectors", "values")}, **words, counts=dict(node["counts"])
     )

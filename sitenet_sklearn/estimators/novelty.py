@@ -11,6 +11,10 @@ from sklearn.neighbors import NearestNeighbors
 N_COMPONENTS = 16
 N_NEAREST = 5
 """Training crystals whose mean distance says how new a crystal is."""
+RARE = 10
+"""An element that fewer training crystals have is called rare."""
+UNUSUAL = 95.0
+"""Novelty, in percent, from which on a crystal is called unusual."""
 
 
 class TrainingCrystals(NamedTuple):
@@ -77,6 +81,36 @@ def composition_of(crystal):
     """Composition of the primitive cell of a featurized crystal."""
     amounts = np.bincount(crystal.atomic_numbers, weights=crystal.multiplicity)
     return Composition({Element.from_Z(int(number)).symbol: amounts[number] for number in np.flatnonzero(amounts)})
+
+
+def reasons_to_doubt(counts, novelty, is_oversized):
+    """List the reasons to doubt the prediction for a crystal.
+
+    Parameters
+    ----------
+    counts : dict of str to int
+        Number of training crystals with each of its elements.
+    novelty : float
+        Percentage of held-out crystals that are nearer to the training crystals.
+    is_oversized : bool
+        Whether its primitive cell is larger than `max_atoms`.
+
+    Returns
+    -------
+    str
+        Separated by semicolons.
+    """
+    reasons = [f"{name} in no training crystal" for name, count in counts.items() if not count]
+    reasons += [f"{name} in only {_crystals(count)}" for name, count in counts.items() if 0 < count < RARE]
+    if novelty >= UNUSUAL:
+        reasons.append("far from all training crystals")
+    if is_oversized:
+        reasons.append("cell larger than max_atoms")
+    return "; ".join(reasons)
+
+
+def _crystals(count):
+    return "1 training crystal" if count == 1 else f"{count} training crystals"
 
 
 class Neighborhood:

@@ -8,6 +8,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn import CalibratedRegressor, SiteNetEnsemble, SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.datasets import load_dielectric
 from sitenet_sklearn.estimators.calibrated import FEWEST
 
 SMALL = SiteNetRegressor(max_epochs=3, random_state=0)
@@ -54,7 +55,10 @@ def test_flags_name_rare_and_unknown_elements(calibrated, featurized):
     unknown = calibrated.calibration_._replace(known=calibrated.calibration_.known._replace(counts={}))
     other = pickle.loads(pickle.dumps(calibrated))
     other.calibration_ = unknown
-    assert other.predict_table(featurized)["flags"].str.contains("in no training crystal").all()
+    table, widened = calibrated.predict_table(featurized, 0.8), other.predict_table(featurized, 0.8)
+    assert widened["flags"].str.contains("in no training crystal").all()
+    assert (widened["upper"] >= table["upper"]).all()
+    assert (widened["upper"] > table["upper"]).any()
 
 
 def test_oversized_crystals_are_flagged(band_gaps, dielectric):
@@ -161,3 +165,25 @@ def test_weights_are_those_of_the_crystals_that_are_trained_on(featurized, band_
     assert all(weight[label] == value for label, value in seen.items())
     with pytest.raises(ValueError, match="sample_weight must hold one weight for each of 40 crystals"):
         model.fit(X, band_gaps, sample_weight=weight[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("element", ["F", "Te"])
+def test_intervals_hold_for_an_element_that_was_left_out_of_training(element):
+    structures, y = load_dielectric(return_X_y=True)
+    X = SupercellFeaturizer().fit_transform(structures)
+    has_it = np.array([element in structure.composition for structure in structures])
+    others = np.random.RandomState(0).permutation(np.flatnonzero(~has_it))
+    n_train = int(0.8 * len(others))
+    network = SiteNetRegressor(max_epochs=20, random_state=0)
+    model = CalibratedRegressor(network, calibration_fraction=0.2, random_state=0)
+    model.fit(X[others[:n_train]], y[others[:n_train]])
+    width = {}
+    for name, rows in {"usual": others[n_train:], "left out": np.flatnonzero(has_it)}.items():
+        predicted, lower, upper = model.predict_interval(X[rows], 0.9)
+        width[name] = (upper - predicted).mean()
+        inside = ((y[rows] >= lower) & (y[rows] <= upper)).mean()
+        uncertainty = np.sqrt(0.09 / len(rows) + 0.09 / n_train / 0.2)  # of the crystals asked and of the calibration
+        assert inside > 0.9 - 2 * uncertainty
+        assert name == "left out" or inside < 0.9 + 2 * uncertainty
+    assert width["left out"] > 1.5 * width["usual"]

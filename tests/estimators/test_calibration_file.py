@@ -49,7 +49,7 @@ def test_damaged_numbers_are_refused(calibrated, part, value):
         unpack(node | {part: value}, tensors)
 
 
-@pytest.mark.parametrize("name", ["labels", "formulas", "values", "vectors", "axes", "scores"])
+@pytest.mark.parametrize("name", ["labels", "formulas", "values", "vectors", "axes", "scores", "exchanged"])
 def test_tensors_that_do_not_fit_are_refused(calibrated, name):
     node, tensors = pack(calibrated.calibration_)
     with pytest.raises(ValueError, match="the calibration is damaged"):
@@ -77,6 +77,14 @@ def test_numbers_that_cannot_be_are_refused(calibrated, name, change):
     words = torch.frombuffer(bytearray(bytes(tensors["labels"]).replace(b"0", b"\x1b")), dtype=torch.uint8)
     with pytest.raises(ValueError, match="characters that cannot be printed"):
         unpack(node, tensors | {"labels": words})
+
+
+def test_first_files_know_nothing_about_unknown_elements(calibrated):
+    node, tensors = pack(calibrated.calibration_)
+    tensors.pop("exchanged")
+    scale, signs = unpack(node, tensors).scale, np.zeros((1, len(node["weights"]) - 1))
+    assert scale.half_width(0.5, signs, np.array([True]))[0] == np.inf
+    assert scale.half_width(0.5, signs, np.array([False]))[0] < np.inf
 
 
 def test_a_calibration_of_another_network_is_refused(calibrated, tmp_path):

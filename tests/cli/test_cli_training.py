@@ -123,30 +123,37 @@ def test_fit_classifies(table, tmp_path):
     assert set(about["accuracy"]) == {"Site-Net", "gradient boosting, Magpie", "most frequent class"}
 
 
-def test_a_killed_fit_goes_on_and_ends_the_same(table, tmp_path, structures):
-    options = ["--target", "gap", "--max-atoms", "20", "--max-epochs", "6", "--parameter", "sitenet__site_dim=4", "-q"]
-    command = [
-        sys.executable,
-        "-m",
-        "sitenet_sklearn",
-        "fit",
-        str(table),
-        *options,
-        "--output",
-        str(tmp_path / "a.safetensors"),
-    ]
+def n_checkpoints(folder):
+    return len(list(folder.glob("*.checkpoints/*.ckpt")))
+
+
+@pytest.mark.parametrize(
+    ("more", "begun", "stop", "code"),
+    [
+        ([], 1, signal.SIGKILL, -signal.SIGKILL),
+        (["--members", "3", "--held-out", "0.5"], 2, signal.SIGINT, 130),
+        (["--target", "kind", "--classify", "--held-out", "0.5"], 1, signal.SIGINT, 130),
+    ],
+)
+def test_a_stopped_fit_goes_on_and_ends_the_same(table, tmp_path, structures, more, begun, stop, code):
+    options = ["--max-atoms", "20", "--max-epochs", "6", "--parameter", "sitenet__site_dim=4", "-q"]
+    options += more if "--target" in more else ["--target", "gap", *more]
+    first, second = (tmp_path / f"{name}.safetensors" for name in "ab")
+    command = [sys.executable, "-m", "sitenet_sklearn", "fit", str(table), *options, "--output", str(first)]
     running = subprocess.Popen(command, stderr=subprocess.PIPE)
     end = time.monotonic() + 300
-    while not list(tmp_path.glob("*.checkpoints/*.ckpt")) and running.poll() is None and time.monotonic() < end:
+    while (
+        len(list(tmp_path.glob("*.checkpoints/*.ckpt"))) < begun and running.poll() is None and time.monotonic() < end
+    ):
         time.sleep(0.02)
-    running.kill()
+    running.send_signal(stop)
     running.communicate()
-    assert running.returncode == -signal.SIGKILL
-    assert list(tmp_path.glob("*.checkpoints/*.ckpt"))
-    assert sitenet("fit", table, *options, "--output", tmp_path / "a.safetensors").exit_code == 0
-    assert sitenet("fit", table, *options, "--output", tmp_path / "b.safetensors").exit_code == 0
-    killed, whole = (load_model(tmp_path / f"{name}.safetensors").predict(structures[:5]) for name in "ab")
-    np.testing.assert_array_equal(killed, whole)
+    assert running.returncode == code
+    assert len(list(tmp_path.glob("*.checkpoints/*.ckpt"))) >= begun
+    assert sitenet("fit", table, *options, "--output", first).exit_code == 0
+    assert sitenet("fit", table, *options, "--output", second).exit_code == 0
+    stopped, whole = (load_model(path).predict(structures[:5]) for path in (first, second))
+    np.testing.assert_array_equal(stopped, whole)
     assert {path.name for path in tmp_path.iterdir()} == {"a.safetensors", "b.safetensors"}
 
 

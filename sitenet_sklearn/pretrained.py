@@ -63,7 +63,28 @@ def load_pretrained(name, *, device="auto") -> Any:
 
 
 def pretrained_file(name) -> Path:
-    """Path of the file of a model; parameters and errors as in `load_pretrained`."""
+    """Tell where the file of a model is, for example to fine-tune it.
+
+    Parameters
+    ----------
+    name : str
+        One out of `list_pretrained`.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+
+    Examples
+    --------
+    >>> from sitenet_sklearn.pretrained import pretrained_file
+    >>> pretrained_file("band_gap").name
+    'model.safetensors'
+    """
     known = list_pretrained()
     if name not in known:
         likely = get_close_matches(f"{name!s:.80}", known, n=1, cutoff=0.4) or known or ["a file"]

@@ -25,7 +25,10 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 ROOMS = ("crystals", "featurization", "network", "training", "estimators", "analysis", "tuning", "tables", "displays")
-MODULES = ["sitenet_sklearn", *(f"sitenet_sklearn.{name}" for name in (*ROOMS, "datasets", "metrics", "exceptions"))]
+MODULES = [
+    "sitenet_sklearn",
+    *(f"sitenet_sklearn.{name}" for name in (*ROOMS, "datasets", "metrics", "exceptions", "pretrained")),
+]
 """Where public names are: what the `__all__` of one of these names is public."""
 
 NAMES = {"INTERACTION_FEATURES": INTERACTION_FEATURES, "SITE_FEATURES": SITE_FEATURES, "torch": torch, "np": np}

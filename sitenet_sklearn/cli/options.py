@@ -23,8 +23,19 @@ def find_model(path: Path | None):
         raise typer.BadParameter(f"no model file {path}, and {error}") from error
 
 
+def _model_first(path: Path):
+    """Find the file of a model, and say so where a crystal stands in its place."""
+    found = find_model(path)
+    if found.exists() and found.suffix not in MODELS:
+        raise typer.BadParameter(
+            f"{path} is not a model file: its name must end in {' or '.join(MODELS)}; the model comes first, as in "
+            f"sitenet predict band_gap {path}"
+        )
+    return found
+
+
 MODEL_HELP = "A model of the library by its name, as band_gap, or a file: .safetensors, or .joblib if you trust it."
-ModelFile = Annotated[Path, typer.Argument(callback=find_model, help=MODEL_HELP)]
+ModelFile = Annotated[Path, typer.Argument(callback=_model_first, help=MODEL_HELP)]
 TableFile = Annotated[
     Path,
     typer.Argument(

@@ -230,7 +230,7 @@ def is_usable(item):
 def formula_of(item):
     """Name a crystal in a message by its formula, "?" where there is none."""
     try:
-        return as_structure(item).composition.formula.replace(" ", "")
+        return as_structure(item).composition.reduced_formula
     except CrystalError:
         return "?"
 

@@ -161,6 +161,13 @@ def _numbers(frame):
     """Targets as numbers, and reasons of rows that have none, by their index."""
     numbers = frame.apply(pd.to_numeric, errors="coerce").to_numpy(float)
     given = ~(frame.isna() | frame.map(lambda entry: isinstance(entry, str) and not entry.strip())).to_numpy()
+    for k in np.flatnonzero(given.sum(axis=0) > 1):
+        if np.isnan(numbers[:, k]).all():
+            entry = frame.iloc[given[:, k].argmax(), k]
+            raise ValueError(
+                f"the target {frame.columns[k]} has no numbers, the first is {entry!r:.40}: to learn classes, pass "
+                "--classify (in Python classify=True)"
+            )
     reasons = {}
     for row, column in np.argwhere(given & ~np.isfinite(numbers))[::-1]:
         reasons[int(row)] = f"the target {frame.columns[column]} is {frame.iloc[row, column]!r:.40}, expected a number"

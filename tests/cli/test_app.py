@@ -89,6 +89,8 @@ def test_disordered_crystals_are_averaged_where_asked(model, structures, tmp_pat
             ["predict", "broken.cif", "broken.cif"],
             "broken.cif is not a model file: its name must end in .safetensors or",
         ),
+        (["predict", "good.cif", "broken.cif"], "the model comes first, as in sitenet predict band_gap good.cif"),
+        (["predict", "good.cif"], "the model comes first, as in sitenet predict band_gap good.cif"),
         (["predict", "broken.joblib", "broken.cif"], "broken.joblib is no model written by joblib"),
         (["predict", "other.joblib", "broken.cif"], "holds a dict, which cannot predict"),
         (["predict", "MODEL", "alloy.cif"], "Error: 1 of the crystals cannot be featurized"),

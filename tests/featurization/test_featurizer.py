@@ -92,7 +92,7 @@ def test_overlapping_sites_are_refused_with_all_the_others(crystals):
     with pytest.raises(FeaturizationError, match="2 of the crystals") as caught:
         SupercellFeaturizer(max_atoms=30).transform([close, crystals["NaCl"], close])
     reason = "two sites are 0.04 angstrom apart, at least 0.1 is expected"
-    assert caught.value.failures[0] == Failure(0, "", "Fe1Co1", reason)
+    assert caught.value.failures[0] == Failure(0, "", "FeCo", reason)
     assert [failure.index for failure in caught.value.failures] == [0, 2]
 
 

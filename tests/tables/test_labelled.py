@@ -42,10 +42,17 @@ BAD = ("a,good.cif,1", "b,alloy.cif,2", "c,none.cif,3", "d,good.cif,", "e,good.c
 REASONS = [
     "index 1 (b Cs0.5Cl1): the structure is disordered",
     "index 2 (c): no such file",
-    "index 3 (d Cs1Cl1): no target gap",
-    "index 4 (e Cs1Cl1): the target gap is 'wide', expected a number",
-    "index 5 (f Cs1Cl1): the target gap is 'inf', expected a number",
+    "index 3 (d CsCl): no target gap",
+    "index 4 (e CsCl): the target gap is 'wide', expected a number",
+    "index 5 (f CsCl): the target gap is 'inf', expected a number",
 ]
+
+
+def test_words_for_numbers_ask_whether_classes_are_meant(table):
+    path = table("kind", "a,good.cif,metal", "b,good.cif,insulator")
+    with pytest.raises(ValueError, match=r"the target kind has no numbers, the first is 'metal': .* --classify"):
+        read_labelled(path, ["kind"])
+    assert read_labelled(path, ["kind"], classify=True).y.tolist() == ["metal", "insulator"]
 
 
 def test_all_rows_that_cannot_be_used_are_listed_at_once(table):

@@ -1,0 +1,70 @@
+"""Running: a port of this computer, and the server on it until Ctrl-C."""
+
+import secrets
+import socket
+
+import uvicorn
+
+from .answers import Answers
+from .application import make_application
+
+ADDRESS = "127.0.0.1"
+"""Where is listened: other computers cannot reach it."""
+
+MOST_CONNECTIONS = 16
+"""At the same time; with the largest upload this bounds the memory."""
+
+
+def bound_socket(port):
+    """Take a port of this computer, before anything long begins.
+
+    Parameters
+    ----------
+    port : int
+        Its number; 0 for a free one.
+
+    Returns
+    -------
+    socket.socket
+
+    Raises
+    ------
+    OSError
+        If it is taken, or not allowed.
+    """
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # not on Windows
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((ADDRESS, port))
+    except OSError as error:
+        found.close()
+        raise OSError(
+            f"port {port} cannot be taken ({error.strerror}): choose another one, or 0 for a free one"
+        ) from error
+    return found
+
+
+def serve(model, about, taken, ready):
+    """Serve the page until Ctrl-C, which is raised as KeyboardInterrupt after the last answer.
+
+    Parameters
+    ----------
+    model : estimator or Pipeline
+        Fitted, for crystals that are not featurized yet.
+    about : dict
+        As in `make_application`.
+    taken : socket.socket
+        From `bound_socket`.
+    ready : callable
+        Called with the address of the page as soon as a browser can open it.
+    """
+    token = secrets.token_urlsafe(24)
+    application = make_application(Answers(model), about, token, stopped=lambda: server.should_exit)
+    settings = {"lifespan": "off", "ws": "none", "http": "h11", "log_config": None, "access_log": False}
+    settings |= {"server_header": False, "proxy_headers": False, "limit_concurrency": MOST_CONNECTIONS}
+    server = uvicorn.Server(uvicorn.Config(application, **settings))
+    with taken:
+        taken.listen()
+        ready(f"http://{ADDRESS}:{taken.getsockname()[1]}/{token}/")
+        server.run(sockets=[taken])

@@ -32,8 +32,6 @@ def serve(
     Example: sitenet serve band_gap
     """
     bound_socket, run = _import_server()
-    taken = bound_socket(port)
-    fitted = load_pipeline(model, device)
 
     def ready(address):
         typer.echo(address)
@@ -41,7 +39,8 @@ def serve(
         if has_screen() if open_page is None else open_page:
             webbrowser.open(address)
 
-    run(fitted, words_of(model), taken, ready)
+    with bound_socket(port) as taken:
+        run(load_pipeline(model, device), words_of(model), taken, ready)
 
 
 def words_of(path):

@@ -35,6 +35,8 @@ class Answers:
         self.model = model
         self.featurizer, estimator = split_featurizer(model)
         self.networks = site_nets_of(estimator)
+        if self.featurizer is not None:
+            self.featurizer.set_params(cache=None)  # nothing is kept
 
     def rows(self, name, content):
         """Yield a row for every crystal of an upload, each as soon as it is known.

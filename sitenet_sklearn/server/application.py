@@ -123,13 +123,16 @@ async def _read_body(request):
 
 
 async def _as_lines(rows, worker, stopped):
-    """Yield rows as lines of JSON; each is computed in the worker, so that pages wait for each other in turn."""
+    """Yield rows as lines of JSON, and a last one that says that there are no more.
+
+    Each row is computed in the worker, so that pages wait for each other in turn.
+    """
     loop = asyncio.get_running_loop()
     while not stopped():
-        row = await loop.run_in_executor(worker, next, rows, None)
-        if row is None:
-            return
+        row = await loop.run_in_executor(worker, next, rows, {"end": True})
         yield json.dumps(row) + "\n"
+        if "end" in row:
+            return
 
 
 class _WithHeaders:
@@ -154,6 +157,9 @@ class _WithToken:
         self.app, self.token = app, token.encode()
 
     async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
         given, slash, path = scope["path"].removeprefix("/").partition("/")
         if secrets.compare_digest(given.encode(), self.token) and slash:
             await self.app(scope | {"path": f"/{path}"}, receive, send)

@@ -16,7 +16,7 @@ MOST_CONNECTIONS = 16
 
 
 def bound_socket(port):
-    """Take a port of this computer, before anything long begins.
+    """Take a port of this computer, before anything long begins; who asks meanwhile waits.
 
     Parameters
     ----------
@@ -37,11 +37,10 @@ def bound_socket(port):
         if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # not on Windows
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((ADDRESS, port))
+        found.listen()
     except OSError as error:
         found.close()
-        raise OSError(
-            f"port {port} cannot be taken ({error.strerror}): choose another one, or 0 for a free one"
-        ) from error
+        raise OSError(f"port {port} cannot be taken ({error.strerror}): choose another, or 0 for a free one") from error
     return found
 
 
@@ -64,7 +63,5 @@ def serve(model, about, taken, ready):
     settings = {"lifespan": "off", "ws": "none", "http": "h11", "log_config": None, "access_log": False}
     settings |= {"server_header": False, "proxy_headers": False, "limit_concurrency": MOST_CONNECTIONS}
     server = uvicorn.Server(uvicorn.Config(application, **settings))
-    with taken:
-        taken.listen()
-        ready(f"http://{ADDRESS}:{taken.getsockname()[1]}/{token}/")
-        server.run(sockets=[taken])
+    ready(f"http://{ADDRESS}:{taken.getsockname()[1]}/{token}/")
+    server.run(sockets=[taken])

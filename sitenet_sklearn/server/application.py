@@ -48,7 +48,7 @@ HEADERS = {
 """What every response says: nothing from elsewhere is loaded or run, and the address with its token goes nowhere."""
 
 
-def make_application(answers, about, token, *, stopped=lambda: False):
+def make_application(answers, about, token):
     """Build the application.
 
     Parameters
@@ -59,8 +59,6 @@ def make_application(answers, about, token, *, stopped=lambda: False):
         What the page says about the model: `title`, `unit`, and lists of sentences, `failures` and `unfit`.
     token : str
         How every address begins.
-    stopped : callable, default=a function that returns False
-        Whether the server is about to end, so that no further crystal is begun.
 
     Returns
     -------
@@ -77,7 +75,7 @@ def make_application(answers, about, token, *, stopped=lambda: False):
             return Response(status_code=400)
         except TimeoutError as error:
             raise HTTPException(408, f"the upload took more than {PATIENCE} seconds") from error
-        rows = _as_lines(answers.rows(name, content), worker, stopped)
+        rows = _as_lines(answers.rows(name, content), worker)
         return StreamingResponse(rows, media_type="application/x-ndjson")
 
     limits = {"file": MAX_FILE, "upload": MAX_UPLOAD, "files": MAX_FILES}
@@ -122,17 +120,16 @@ async def _read_body(request):
     return bytes(content)
 
 
-async def _as_lines(rows, worker, stopped):
+async def _as_lines(rows, worker):
     """Yield rows as lines of JSON, and a last one that says that there are no more.
 
     Each row is computed in the worker, so that pages wait for each other in turn.
     """
     loop = asyncio.get_running_loop()
-    while not stopped():
+    row = {}
+    while "end" not in row:
         row = await loop.run_in_executor(worker, next, rows, {"end": True})
         yield json.dumps(row) + "\n"
-        if "end" in row:
-            return
 
 
 class _WithHeaders:

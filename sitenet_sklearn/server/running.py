@@ -1,5 +1,6 @@
 """Running: a port of this computer, and the server on it until Ctrl-C."""
 
+import os
 import secrets
 import socket
 
@@ -45,7 +46,7 @@ def bound_socket(port):
 
 
 def serve(model, about, taken, ready):
-    """Serve the page until Ctrl-C, which is raised as KeyboardInterrupt after the last answer.
+    """Serve the page until Ctrl-C, which ends the process with code 130 whatever it does.
 
     Parameters
     ----------
@@ -59,9 +60,14 @@ def serve(model, about, taken, ready):
         Called with the address of the page as soon as a browser can open it.
     """
     token = secrets.token_urlsafe(24)
-    application = make_application(Answers(model), about, token, stopped=lambda: server.should_exit)
+    application = make_application(Answers(model), about, token)
     settings = {"lifespan": "off", "ws": "none", "http": "h11", "log_config": None, "access_log": False}
     settings |= {"server_header": False, "proxy_headers": False, "limit_concurrency": MOST_CONNECTIONS}
-    server = uvicorn.Server(uvicorn.Config(application, **settings))
     ready(f"http://{ADDRESS}:{taken.getsockname()[1]}/{token}/")
-    server.run(sockets=[taken])
+    _Server(uvicorn.Config(application, **settings)).run(sockets=[taken])
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig, frame):  # noqa: ARG002
+        """End at once: nothing is kept, so nothing has to be finished, were it a prediction that takes seconds."""
+        os._exit(128 + sig)

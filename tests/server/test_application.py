@@ -25,8 +25,8 @@ class Echo:
         yield {"file": name, "formula": None, "reason": str(len(content))}
 
 
-def client_of(answers, **options):
-    return TestClient(make_application(answers, ABOUT, TOKEN, **options), base_url=HERE)
+def client_of(answers):
+    return TestClient(make_application(answers, ABOUT, TOKEN), base_url=HERE)
 
 
 @pytest.fixture
@@ -164,20 +164,6 @@ def test_one_computation_at_a_time():
         found = list(pool.map(lambda name: rows_of(post(client, name=name)), "abcdef"))
     assert [[row["file"] for row in rows] for rows in found] == [[name] * 3 for name in "abcdef"]
     assert Slow.most == 1
-
-
-def test_the_end_of_the_server_begins_no_crystal():
-    class Many:
-        made = 0
-
-        def rows(self, name, _):
-            while True:
-                Many.made += 1
-                yield {"file": name, "reason": ""}
-
-    response = post(client_of(Many(), stopped=lambda: Many.made == 5))
-    assert len(response.text.splitlines()) == 5
-    assert "end" not in response.text
 
 
 def test_answers_are_those_of_the_model(answers, crystals):

@@ -10,6 +10,10 @@ function svg(name, attributes, ...children) {
   return made;
 }
 
+const at = (value) => value.toFixed(2);
+
+const line = ({ x, y, share }) => svg("line", { x1: 0, y1: 0, x2: at(x), y2: at(y), "stroke-width": at(share && 0.15 + 4.5 * share) });
+
 export class Picture {
   constructor(canvas, legend) {
     this.canvas = canvas;
@@ -57,15 +61,15 @@ export class Picture {
     });
     points.push({ name: element, x: 0, y: 0, depth: 0, share: 0, centre: true });
     points.sort((one, other) => one.depth - other.depth);
-    this.canvas.replaceChildren(...points.flatMap((point) => this.drawn(point)));
+    this.canvas.replaceChildren(...points.map(line), ...points.flatMap((point) => this.site(point)));
   }
 
-  drawn({ name, x, y, depth, share, centre }) {
+  site({ name, x, y, depth, centre }) {
     const r = (centre ? 7.5 : 5.5) * (1 + 0.25 * depth);
-    const at = (value) => value.toFixed(2);
-    const circle = svg("circle", { cx: at(x), cy: at(y), r: at(r), class: `${this.colors.get(name)}${centre ? " centre" : ""}` });
-    const label = svg("text", { x: at(x), y: at(y), "font-size": at(r * 0.95) }, name);
-    if (centre) return [circle, label];
-    return [svg("line", { x1: 0, y1: 0, x2: at(x), y2: at(y), "stroke-width": at(0.15 + 4.5 * share) }), circle, label];
+    const kind = `${this.colors.get(name)}${centre ? " centre" : ""}`;
+    return [
+      svg("circle", { cx: at(x), cy: at(y), r: at(r), class: kind }),
+      svg("text", { x: at(x), y: at(y), "font-size": at(r * 0.95) }, name),
+    ];
   }
 }

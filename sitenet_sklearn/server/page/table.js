@@ -163,8 +163,9 @@ export class AnswerTable {
     const line = element("tr", {}, first);
     if (!row.values) {
       first.append(row.file);
-      const formula = element("td", { className: "formula" }, ...formulaNodes(row.formula ?? ""));
-      line.append(formula, element("td", { colSpan: Math.max(1, this.columns.length - 2), className: "doubt" }, row.reason));
+      if (row.formula) line.append(element("td", { className: "formula" }, ...formulaNodes(row.formula)));
+      const width = this.columns.length - line.cells.length;
+      line.append(element("td", { colSpan: width, className: "doubt" }, row.reason));
       return line;
     }
     const open = element("button", { type: "button" }, row.file);

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from .analysis import describe_file
+from sitenet_sklearn.network.weights_file import read_model
+from sitenet_sklearn.pretrained import card_of
+
 from .options import MODEL_HELP, Device, find_model, load_pipeline, say
 
 SERVER = ("starlette", "uvicorn", "anyio", "h11", "click")
@@ -56,7 +58,9 @@ def words_of(path):
     dict
         `title` and `unit` of the quantity; `what` it is; `failures`, and what the model is `unfit` for, as lists.
     """
-    known = describe_file(path)
+    known = card_of(path)
+    if not known and path.suffix == ".safetensors":
+        known = read_model(path)[0].get("about", {})
     name = path.parent.name if "property" in known else known.get("target") or "prediction"
     title = str(name).replace("_", " ")
     return {

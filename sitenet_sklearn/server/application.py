@@ -56,7 +56,8 @@ def make_application(answers, about, token):
     answers : Answers
         Of the model.
     about : dict
-        What the page says about the model: `title`, `unit`, and lists of sentences, `failures` and `unfit`.
+        What the page says about the model: `title` and `unit` of the quantity, `what` it is, and lists of sentences,
+        `failures` and `unfit`.
     token : str
         How every address begins.
 

@@ -70,7 +70,7 @@ async function run() {
   const failed = table.rows.filter((row) => !row.values).length;
   const counts = `${table.rows.length - failed} answers${failed ? `, ${failed} without one: the table says why` : ""}`;
   say(done < total ? `Cancelled, ${total - done} files left out. ${counts}.` : `Done: ${counts}.`);
-  taken -= total - done;
+  taken = Math.max(0, taken - (total - done));
   queue = [];
   running = null;
   progress();
@@ -144,7 +144,6 @@ async function dropped(transfer) {
 }
 
 async function walk(entry, found) {
-  if (found.length > about.limits.files) return;
   if (entry.isFile) {
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
     found.push({ name: entry.fullPath.slice(1), file });

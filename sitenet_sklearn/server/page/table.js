@@ -95,13 +95,14 @@ export class AnswerTable {
     this.draw();
   }
 
+  // The more rows there are, the longer the browser takes to lay them out, and the more come at a time.
   drawSoon() {
     if (this.waiting) return;
     this.waiting = true;
-    requestAnimationFrame(() => {
+    setTimeout(() => {
       this.waiting = false;
       this.draw();
-    });
+    }, this.rows.length);
   }
 
   mark(row) {

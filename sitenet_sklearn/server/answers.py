@@ -73,10 +73,9 @@ class Answers:
         predictions, _ = predict_rows(self.model, CrystalTable([file.name], [structure], None))
         values = predictions.drop(columns=["id", "formula"]).iloc[0].to_dict()
         found = {"values": {str(name): rounded(value) for name, value in values.items()}}
-        told = [
-            " ".join(str(warning.message).split()) for warning in caught if issubclass(warning.category, UserWarning)
-        ]
-        return row | found | {"notes": sorted(set(told))} | self._drawing(structure)
+        told = [warning.message for warning in caught if issubclass(warning.category, UserWarning)]
+        notes = sorted({" ".join(str(message).split()) for message in told})
+        return row | found | {"notes": notes} | self._drawing(structure)
 
     def _drawing(self, structure):
         if self.featurizer is None or not self.networks:

@@ -111,8 +111,6 @@ def _check_origin(request):
 
 async def _read_body(request):
     """Read what is sent, and stop as soon as it is too much."""
-    if int(request.headers.get("content-length", 0)) > MAX_UPLOAD:
-        raise HTTPException(413, too_large(MAX_UPLOAD))
     content = bytearray()
     async for part in request.stream():
         content += part

@@ -33,7 +33,8 @@ def bound_socket(port):
     OSError
         If it is taken, or not allowed.
     """
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    protocol = socket.IPPROTO_TCP  # by its name asyncio knows where to send small parts without delay
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
     try:
         if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # not on Windows
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -79,14 +79,14 @@ def test_nearest_image_distances_are_those_of_pymatgen(seed):
 @pytest.mark.parametrize(
     "lattice", [Lattice.cubic(4), Lattice.hexagonal(3, 5), Lattice.from_parameters(3, 4, 5, 80, 95, 100)]
 )
-@pytest.mark.parametrize("shift", [(0, 0, 0), (7, -5, 3)])
+@pytest.mark.parametrize("shift", [(0, 0, 0), (7, -5, 3), (1e-4, 0, 0)])
 def test_all_nearest_images_are_found(lattice, shift):
     basis = reduce_basis(lattice.matrix)
     halves = np.array([[0, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0], [0.5, 0.5, 0.5], [1 / 3, 1 / 3, 0], [0.2, 0.3, 0.1]])
     displacements = (halves + shift) @ basis
     index, images = nearest_images(displacements, basis)
     translations, _ = brute_force_vectors(basis)
-    for k, displacement in enumerate(halves @ basis):
+    for k, displacement in enumerate(displacements - np.rint(shift) @ basis):
         candidates = displacement + translations @ basis
         lengths = np.linalg.norm(candidates, axis=1)
         expected = candidates[lengths <= lengths.min() + 1e-3]

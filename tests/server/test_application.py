@@ -101,6 +101,9 @@ def test_every_response_says_what_is_allowed(client):
     responses += [post(client, Origin="null"), client.get("/", headers={"Host": "evil.example"})]
     for response in responses:
         assert {name: response.headers[name] for name in HEADERS} == HEADERS
+    assert HEADERS["X-Content-Type-Options"] == "nosniff"
+    assert HEADERS["Referrer-Policy"] == "no-referrer"
+    assert HEADERS["Cache-Control"] == "no-store"
     assert "default-src 'none'" in HEADERS["Content-Security-Policy"]
     assert "unsafe" not in HEADERS["Content-Security-Policy"]
 

@@ -164,6 +164,7 @@ def test_a_port_can_be_chosen_and_taken_once():
     with bound_socket(0) as taken:
         port = taken.getsockname()[1]
         assert taken.getsockname()[0] == "127.0.0.1"
+        assert taken.proto == socket.IPPROTO_TCP  # otherwise every answer waits 40 ms
         with pytest.raises(OSError, match=rf"port {port} cannot be taken \(.*\): choose another, or 0 for a free one"):
             bound_socket(port)
     with bound_socket(port) as again:

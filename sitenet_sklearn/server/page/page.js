@@ -67,6 +67,7 @@ async function run() {
     if (!running.signal.aborted) done += 1;
     progress();
   }
+  table.draw();
   const failed = table.rows.filter((row) => !row.values).length;
   const counts = `${table.rows.length - failed} answers${failed ? `, ${failed} without one: the table says why` : ""}`;
   say(done < total ? `Cancelled, ${total - done} files left out. ${counts}.` : `Done: ${counts}.`);

@@ -171,9 +171,7 @@ def nearest_images(displacements, basis, tol=1e-3):
     """
     fractional = displacements @ np.linalg.inv(basis)
     wrapped = (fractional - np.rint(fractional)) @ basis
-    around = (
-        np.indices((5, 5, 5)).reshape(3, -1).T - 2
-    )  # one more than the 26 neighbours: halves are rounded either way
+    around = np.indices((5, 5, 5)).reshape(3, -1).T - 2  # more than 26 neighbours, as halves are rounded either way
     images = wrapped[:, None] + around @ basis
     lengths = np.linalg.norm(images, axis=-1)
     index, which = np.nonzero(lengths <= lengths.min(axis=1, keepdims=True) + tol)

@@ -16,7 +16,7 @@ from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.tables.predictions import PredictionFile, predict_tables
 from sitenet_sklearn.tables.reading import is_table, read_tables
 
-from . import analysis, training
+from . import analysis, serve, training
 from .demo import FILES, run_demo
 from .options import (
     CrystalFiles,
@@ -160,6 +160,7 @@ for command in (
     analysis.evaluate,
     analysis.explain,
     training.tune,
+    serve.serve,
     analysis.info,
 ):
     app.command()(command)

@@ -99,7 +99,7 @@ def say_left_out(failures, what="left out"):
         say("\n  ".join([f"{what}: {len(failures)}", *map(str, failures)]))
 
 
-def load_pipeline(path):
+def load_pipeline(path, device="auto"):
     """Load a fitted pipeline written by `save_model` or by joblib.
 
     Parameters
@@ -107,6 +107,8 @@ def load_pipeline(path):
     path : pathlib.Path
         File, ending in ".safetensors", or in ".joblib": joblib runs code that the file names, as every pickle does, so
         open only those you trust.
+    device : str, default="auto"
+        Where to compute; a model of joblib computes where it did before.
 
     Returns
     -------
@@ -117,7 +119,7 @@ def load_pipeline(path):
     if path.suffix not in MODELS:  # a pickle can have any name: no table or crystal is opened as one by mistake
         raise typer.BadParameter(f"{path} is not a model file: its name must end in {' or '.join(MODELS)}")
     if path.suffix == ".safetensors":
-        return load_model(path)
+        return load_model(path, device=device)
     try:
         pipeline = joblib.load(path)
     except Exception as error:  # a damaged pickle can raise anything

@@ -4,8 +4,11 @@ What a file states is counted before pymatgen acts on it. The bounds are far bey
 second to read.
 """
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import re
 
 from pymatgen.core import Lattice, PeriodicSite, Structure
@@ -29,6 +32,8 @@ MAX_BLOCKS = 20
 
 MAX_QUOTING = 10**8
 """Most characters that may follow the quotation marks of a CIF file on their lines, summed over the marks."""
+
+_COMPRESSED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".lzma": lzma.open}
 
 _SPECIES_KEYS = ("element", "oxidation_state", "occu")
 
@@ -78,6 +83,33 @@ def read_text(path, kind):
         content = file.read(MAX_BYTES[kind] + 1)
     _check_length(content, kind)
     return content.decode("utf-8", errors="replace")
+
+
+def decoded_text(name, content, kind):
+    """Read the text of a file from its content in memory; errors as of `read_text`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file, whose ending says how it is compressed.
+    content : bytes
+        What it holds.
+    kind : {"cif", "poscar", "json", "yaml", "xyz"}
+        Its format.
+
+    Returns
+    -------
+    str
+    """
+    open_stream = _COMPRESSED.get(f".{name.lower().rpartition('.')[2]}", _as_it_is)
+    with open_stream(io.BytesIO(content)) as stream:
+        found = stream.read(MAX_BYTES[kind] + 1)
+    _check_length(found, kind)
+    return found.decode("utf-8", errors="replace")
+
+
+def _as_it_is(stream):
+    return stream
 
 
 def _check_length(text, kind):

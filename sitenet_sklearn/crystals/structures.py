@@ -10,7 +10,14 @@ from pymatgen.core import IStructure, Structure
 
 from sitenet_sklearn.exceptions import CrystalError
 
-from .crystal_files import MAX_SITES, read_text, structure_from_atoms, structure_from_dict, structure_from_text
+from .crystal_files import (
+    MAX_SITES,
+    decoded_text,
+    read_text,
+    structure_from_atoms,
+    structure_from_dict,
+    structure_from_text,
+)
 from .elements import MAX_ATOMIC_NUMBER
 
 MAX_LENGTH = 1e7
@@ -35,6 +42,8 @@ _OTHER_FORMATS = re.compile(
 
 For any other name pymatgen imports whatever a folder nearby says it can read it with.
 """
+
+UNKNOWN_NAME = "its name tells no format: rename it to POSCAR, or to end in .cif, .vasp, .xyz, .json or .yaml"
 
 
 def list_crystals(X, owner):
@@ -121,8 +130,49 @@ def as_structure(item):
         form = ""
         if isinstance(item, str) and not is_path(item):
             what, form = "text", f" in {_format_of_text(item).upper()}"
-        reason = f"{type(error).__name__}: {error!s:.120}"
-        raise CrystalError(f"the {what} is not read as a crystal{form} ({reason})") from error
+        raise _unreadable(error, what, form) from error
+
+
+def structure_from_content(name, content):
+    r"""Read one crystal from the content of a file, which need not lie on a disk.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file, without folders: it tells the format, and nothing is opened by it.
+    content : bytes
+        What the file holds, compressed if the name says so.
+
+    Returns
+    -------
+    pymatgen.core.Structure
+
+    Raises
+    ------
+    CrystalError
+        If it cannot be read, or if its format is not CIF, POSCAR, XYZ, JSON or YAML.
+
+    Examples
+    --------
+    >>> cell = b"iron\n2.87\n1 0 0\n0 1 0\n0 0 1\nFe\n2\ndirect\n0 0 0\n0.5 0.5 0.5"
+    >>> structure_from_content("POSCAR", cell).formula
+    'Fe2'
+    """
+    if not content:
+        raise CrystalError("the file is empty")
+    kind = _format_of_name(name)
+    if kind is None:
+        raise CrystalError(UNKNOWN_NAME)
+    try:
+        return structure_from_text(decoded_text(name, content, kind), kind)
+    except CrystalError:
+        raise
+    except Exception as error:  # as in as_structure
+        raise _unreadable(error, "file") from error
+
+
+def _unreadable(error, what, form=""):
+    return CrystalError(f"the {what} is not read as a crystal{form} ({type(error).__name__}: {error!s:.120})")
 
 
 def is_file(path):
@@ -158,15 +208,17 @@ def _read(item):
         return structure_from_atoms(item)
     if not is_path(item):
         return structure_from_text(item, _format_of_text(item))
-    name = Path(item).name.lower()
-    for kind, pattern in _FORMATS.items():
-        if re.search(pattern, name):
-            return structure_from_text(read_text(item, kind), kind)
-    if not _OTHER_FORMATS.fullmatch(name):
-        raise ValueError(
-            "its name tells no format: rename it to POSCAR, or to end in .cif, .vasp, .xyz, .json or .yaml"
-        )
+    name = Path(item).name
+    if (kind := _format_of_name(name)) is not None:
+        return structure_from_text(read_text(item, kind), kind)
+    if not _OTHER_FORMATS.fullmatch(name.lower()):
+        raise ValueError(UNKNOWN_NAME)
     return Structure.from_file(item)
+
+
+def _format_of_name(name):
+    """Format that a name of a file tells, out of those that are read here; None for any other."""
+    return next((kind for kind, pattern in _FORMATS.items() if re.search(pattern, name.lower())), None)
 
 
 def usable_species(structure):

@@ -140,3 +140,39 @@ def nearest_image_distances(displacements, basis):
     change *= -2
     change += lengths[..., nearer, None]  # |w - v|^2 - |w|^2
     return np.sqrt(np.maximum(squares + change.min(axis=-2, initial=0), 0))
+
+
+def nearest_images(displacements, basis, tol=1e-3):
+    """List all shortest periodic images of every displacement, as several can be equally short.
+
+    Parameters
+    ----------
+    displacements : ndarray of shape (k, 3)
+        Cartesian vectors in angstrom.
+    basis : ndarray of shape (3, 3)
+        Minkowski-reduced basis vectors as rows, in angstrom.
+    tol : float, default=0.001
+        Largest difference of lengths that count as equal, in angstrom.
+
+    Returns
+    -------
+    index : ndarray of int, shape (v,)
+        Which displacement an image belongs to, ascending.
+    images : ndarray of shape (v, 3)
+        The images, in angstrom.
+
+    Examples
+    --------
+    Half of a cubic cell has an image on either side:
+
+    >>> nearest_images(np.array([[1.0, 0, 0]]), 2 * np.eye(3))[1]
+    array([[-1.,  0.,  0.],
+           [ 1.,  0.,  0.]])
+    """
+    fractional = displacements @ np.linalg.inv(basis)
+    wrapped = (fractional - np.rint(fractional)) @ basis
+    around = np.indices((5, 5, 5)).reshape(3, -1).T - 2  # more than 26 neighbours, as halves are rounded either way
+    images = wrapped[:, None] + around @ basis
+    lengths = np.linalg.norm(images, axis=-1)
+    index, which = np.nonzero(lengths <= lengths.min(axis=1, keepdims=True) + tol)
+    return index, images[index, which]

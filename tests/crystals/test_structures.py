@@ -1,5 +1,7 @@
+import bz2
 import gzip
 import json
+import lzma
 import sys
 from pathlib import Path
 
@@ -12,7 +14,14 @@ from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Species, 
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.crystals.structures import MAX_SITES, as_structure, formula_of, list_crystals, usable_species
+from sitenet_sklearn.crystals.structures import (
+    MAX_SITES,
+    as_structure,
+    formula_of,
+    list_crystals,
+    structure_from_content,
+    usable_species,
+)
 from sitenet_sklearn.exceptions import CrystalError, Failure, FeaturizationError
 
 CUBE = Lattice.cubic(4.0)
@@ -120,6 +129,38 @@ def test_files_in_xyz_are_read(tmp_path, structures, suffix):
     (tmp_path / "molecule.xyz").write_text("2\n\nH 0 0 0\nH 0 0 0.74\n")
     with pytest.raises(CrystalError, match="it is a molecule, chain or slab, no crystal: its cell has 0 vectors"):
         as_structure(tmp_path / "molecule.xyz")
+
+
+@pytest.mark.parametrize("name", ["a.cif", "POSCAR", "a.json", "a.extxyz", "a.cif.gz", "POSCAR.bz2", "a.json.XZ"])
+def test_content_is_read_as_the_file_is(tmp_path, structures, name):
+    plain = tmp_path / Path(name).name.removesuffix(Path(name).suffix if Path(name).suffix in COMPRESS else "")
+    if plain.suffix == ".extxyz":
+        AseAtomsAdaptor.get_atoms(structures[0]).write(plain)
+    else:
+        structures[0].to(filename=str(plain))
+    content = COMPRESS.get(Path(name).suffix, bytes)(plain.read_bytes())
+    (tmp_path / name).write_bytes(content)
+    assert structure_from_content(name, content) == as_structure(plain)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.cif", b"", "the file is empty"),
+        ("a.cif", b"data_", "the file is not read as a crystal"),
+        ("a.cif.gz", b"data_", r"not read as a crystal \(BadGzipFile"),
+        ("a.txt", b"data_", "its name tells no format"),
+        ("vasprun.xml", b"<x/>", "its name tells no format"),
+        ("a.cif", b" " * (2**22 + 1), "more than 4 MiB of text"),
+        ("a.cif.gz", gzip.compress(b" " * 10**8), "more than 4 MiB of text"),
+    ],
+)
+def test_content_that_is_no_crystal_is_refused(name, content, message):
+    with pytest.raises(CrystalError, match=message):
+        structure_from_content(name, content)
+
+
+COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".XZ": lzma.compress}
 
 
 def test_missing_crystals_and_text_are_masked_or_read(structures):

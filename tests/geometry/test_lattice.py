@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice
 from redescribe import random_unimodular
 
-from sitenet_sklearn.geometry.lattice import nearest_image_distances, reduce_basis, short_vectors
+from sitenet_sklearn.geometry.lattice import nearest_image_distances, nearest_images, reduce_basis, short_vectors
 
 
 def random_basis(rng):
@@ -74,3 +74,24 @@ def test_nearest_image_distances_are_those_of_pymatgen(seed):
     fractional = displacements @ np.linalg.inv(basis)
     expected = Lattice(basis).get_all_distances(fractional, np.zeros((1, 3)))[:, 0]
     np.testing.assert_allclose(nearest_image_distances(displacements, basis), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "lattice", [Lattice.cubic(4), Lattice.hexagonal(3, 5), Lattice.from_parameters(3, 4, 5, 80, 95, 100)]
+)
+@pytest.mark.parametrize("shift", [(0, 0, 0), (7, -5, 3), (1e-4, 0, 0)])
+def test_all_nearest_images_are_found(lattice, shift):
+    basis = reduce_basis(lattice.matrix)
+    halves = np.array([[0, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0], [0.5, 0.5, 0.5], [1 / 3, 1 / 3, 0], [0.2, 0.3, 0.1]])
+    displacements = (halves + shift) @ basis
+    index, images = nearest_images(displacements, basis)
+    translations, _ = brute_force_vectors(basis)
+    for k, displacement in enumerate(displacements - np.rint(shift) @ basis):
+        candidates = displacement + translations @ basis
+        lengths = np.linalg.norm(candidates, axis=1)
+        expected = candidates[lengths <= lengths.min() + 1e-3]
+        found = images[index == k]
+        assert len(found) == len(expected)
+        assert all(np.linalg.norm(expected - image, axis=1).min() < 1e-9 for image in found)
+    distances = nearest_image_distances(displacements, basis)[index]
+    np.testing.assert_allclose(np.linalg.norm(images, axis=1), distances, atol=1e-3)

@@ -1,0 +1,171 @@
+"""The server as a process of its own: what a test client cannot see."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("uvicorn", reason="needs the extra serve")
+
+from sitenet_sklearn.server.running import ADDRESS, bound_socket
+from sitenet_sklearn.server.uploads import MAX_UPLOAD
+
+
+class Server:
+    """`sitenet serve` in a process."""
+
+    def __init__(self, *options):
+        command = [sys.executable, "-m", "sitenet_sklearn", "serve", "--no-open", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.address = urlsplit(self.process.stdout.readline().strip())
+
+    def ask(self, method, path, body=None, headers=None, timeout=60):
+        connection = http.client.HTTPConnection(ADDRESS, self.address.port, timeout=timeout)
+        try:
+            connection.request(method, self.address.path + path, body, headers or {})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def rows(self, name, content):
+        status, text = self.ask("POST", f"answers?name={name}", content)
+        assert status == 200
+        return [json.loads(line) for line in text.splitlines()]
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        try:
+            _, told = self.process.communicate(timeout=30)
+        finally:
+            self.process.kill()
+        return self.process.returncode, told
+
+
+def head(server, length):
+    """Give the beginning of an upload, by hand, as no client would go on as the tests do."""
+    lines = [f"POST {server.address.path}answers?name=a.zip HTTP/1.1", f"Host: {ADDRESS}", length]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server()
+    yield server
+    code, told = server.end()
+    assert code == 130
+    assert told == "open this address in a browser on this computer; Ctrl-C ends it\n"
+
+
+@pytest.fixture(scope="module")
+def cif(crystals):
+    return crystals["CsCl"].to(fmt="cif").encode()
+
+
+def test_it_answers(server, cif):
+    row, end = server.rows("a.cif", cif)
+    assert row["formula"] == "CsCl"
+    assert 4 < row["values"]["prediction"] < 6
+    assert end == {"end": True}
+    assert len(server.address.path) > 30
+
+
+def test_other_computers_cannot_reach_it(server):
+    for name in {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)} - {ADDRESS}:
+        if not name.startswith("127."):
+            with pytest.raises(OSError, match=r"refused|timed out|unreachable"):
+                socket.create_connection((name, server.address.port), timeout=5)
+
+
+def test_a_gigabyte_is_refused_before_it_is_sent(server, cif):
+    for chunked in (False, True):
+        sent = send_much(server, chunked=chunked)
+        assert sent < 4 * MAX_UPLOAD
+    assert len(server.rows("a.cif", cif)) == 2
+
+
+def send_much(server, *, chunked, total=2**30):
+    """Send a gigabyte as long as the other side takes it; return how much went out."""
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {total}"
+    part = b" " * 2**20
+    framed = b"%x\r\n%s\r\n" % (len(part), part) if chunked else part
+    sent = 0
+    with socket.create_connection((ADDRESS, server.address.port), timeout=30) as connection:
+        connection.sendall(
+            f"POST {server.address.path}answers HTTP/1.1\r\nHost: {ADDRESS}\r\n{length}\r\n\r\n".encode()
+        )
+        try:
+            while sent < total:
+                connection.sendall(framed)
+                sent += len(part)
+        except OSError:
+            pass
+    return sent
+
+
+def test_those_who_go_away_do_no_harm(server, cif, make_zip):
+    content = make_zip({f"{k}.cif": cif for k in range(100)})
+    for part in (b"", content[:100], content):  # in mid-upload, and in mid-prediction
+        with socket.create_connection((ADDRESS, server.address.port)) as connection:
+            connection.sendall(head(server, f"Content-Length: {len(content)}") + part)
+            time.sleep(0.2)
+    begin = time.monotonic()
+    assert len(server.rows("a.cif", cif)) == 2
+    assert time.monotonic() - begin < 5  # the zip that nobody waits for is left
+
+
+def test_a_second_page_waits(server, cif, make_zip):
+    content = make_zip({f"{k}.cif": cif for k in range(8)})
+    found = {}
+
+    def ask(name):
+        found[name] = len(server.rows(name, content))
+
+    pages = [threading.Thread(target=ask, args=(f"{name}.zip",)) for name in "abc"]
+    for page in pages:
+        page.start()
+    for page in pages:
+        page.join()
+    assert found == {"a.zip": 9, "b.zip": 9, "c.zip": 9}
+
+
+def test_no_file_is_left(server, cif, make_zip):
+    """Whatever the process has open is a library, a device or a socket."""
+    folder = f"/proc/{server.process.pid}/fd"
+    if not os.path.isdir(folder):  # noqa: PTH112
+        pytest.skip("needs /proc")
+    server.rows("a.zip", make_zip({"a.cif": cif, "b.cif": b"x"}))
+    opened = [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]  # noqa: PTH115, PTH208
+    assert not [name for name in opened if "cif" in name or name.endswith("(deleted)")]
+
+
+@pytest.mark.parametrize("busy", ["with an upload", "with a prediction"])
+def test_ctrl_c_ends_it_whatever_it_does(cif, make_zip, busy):
+    server = Server()
+    content = make_zip({f"{k}.cif": cif for k in range(500)})
+    sent = content[:100] if busy == "with an upload" else content
+    with socket.create_connection((ADDRESS, server.address.port)) as connection:
+        connection.sendall(head(server, f"Content-Length: {len(content)}") + sent)
+        time.sleep(0.5)
+        code, told = server.end()
+    assert code == 130
+    assert "Traceback" not in told
+
+
+def test_a_port_can_be_chosen_and_taken_once():
+    with bound_socket(0) as taken:
+        port = taken.getsockname()[1]
+        assert taken.getsockname()[0] == "127.0.0.1"
+        assert taken.proto == socket.IPPROTO_TCP  # otherwise every answer waits 40 ms
+        with pytest.raises(OSError, match=rf"port {port} cannot be taken \(.*\): choose another, or 0 for a free one"):
+            bound_socket(port)
+    with bound_socket(port) as again:
+        assert again.getsockname()[1] == port

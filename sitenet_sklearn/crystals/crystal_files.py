@@ -145,7 +145,7 @@ def _read_cif(text):
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     if sum(len(line) * (line.count("'") + line.count('"')) for line in lines) > MAX_QUOTING:
         raise ValueError("it has too many quotation marks on long lines")
-    plain = read_plain_cif(text)
+    plain = read_plain_cif(text, MAX_GENERATED)
     if plain is not None:
         return plain
     parser = _BoundedCifParser.from_str("\n".join(lines))

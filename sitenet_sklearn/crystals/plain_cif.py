@@ -22,13 +22,15 @@ _MIN_THICKNESS = 0.01
 """As in pymatgen: thinnest cell in angstrom."""
 
 
-def read_plain_cif(text):
+def read_plain_cif(text, max_sites=4000):
     """Read a crystal from CIF, if the file states every site as it is.
 
     Parameters
     ----------
     text : str
         Content of a file.
+    max_sites : int, default=4000
+        Most sites that are read here.
 
     Returns
     -------
@@ -40,16 +42,17 @@ def read_plain_cif(text):
 
     try:
         block = cif.read_string(text).sole_block()
-        return _read_sites(block) if _is_plain(block) else None
+        return _read_sites(block) if _is_plain(block, max_sites) else None
     except (ArithmeticError, RuntimeError, ValueError):
         return None
 
 
-def _is_plain(block):
+def _is_plain(block, max_sites):
     tags = {tag.lower() for item in block for tag in _tags(item)}
     operations = [operation for tag in _OPERATIONS for operation in block.find_loop(tag)]
     return (
-        all(tag in _HARMLESS for tag in tags if tag.startswith("_atom"))
+        len(block.find_loop(_SITE[0])) <= max_sites
+        and all(tag in _HARMLESS for tag in tags if tag.startswith("_atom"))
         and not any("magn" in tag or "moment" in tag for tag in tags)
         and [operation.strip("'\"").replace(" ", "").lower() for operation in operations] == ["x,y,z"]
         and all(float(occupancy) == 1 for occupancy in block.find_loop("_atom_site_occupancy"))

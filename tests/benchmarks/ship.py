@@ -64,7 +64,7 @@ def errors_of(y_test, y_pred, records):
     found["median predictor"] = round(float(np.abs(y_test - np.median(y_test)).mean()), 3)
     limits = [(1, 10), (11, 20), (21, 50), (51, 100), (101, 10**6)]
     by_sites = {f"{a} to {b}" if b < 10**6 else f"{a} and more": (sites >= a) & (sites <= b) for a, b in limits}
-    found["by sites in the cell"] = {k: round(float(error[rows].mean()), 3) for k, rows in by_sites.items()}
+    found["by sites in the cell"] = {k: round(float(error[r].mean()), 3) for k, r in by_sites.items() if r.any()}
     with_element = {e: np.array([e in some for some in elements]) for e in sorted(set().union(*elements))}
     by_element = {e: round(float(error[rows].mean()), 3) for e, rows in with_element.items() if rows.sum() >= 20}
     found["by element"] = dict(sorted(by_element.items(), key=lambda entry: entry[1]))

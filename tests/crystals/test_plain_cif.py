@@ -113,6 +113,11 @@ def test_left_to_pymatgen(case):
     assert read_plain_cif(text) is None
 
 
+def test_more_sites_than_allowed_are_left_to_pymatgen():
+    assert read_plain_cif(ROCK_SALT, 2) is not None
+    assert read_plain_cif(ROCK_SALT, 1) is None
+
+
 def test_several_crystals_are_left_to_pymatgen():
     assert read_plain_cif(ROCK_SALT + ROCK_SALT.replace("data_NaCl", "data_other")) is None
 

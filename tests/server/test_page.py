@@ -103,6 +103,18 @@ def test_crystals_that_are_dropped_are_answered(page, files):
     assert "NaCl" in texts(page, 6)[0]
 
 
+def test_a_folder_is_walked_through(page, files, tmp_path):
+    (tmp_path / "top" / "inner" / "empty").mkdir(parents=True)
+    (tmp_path / "top" / "inner" / "a.cif").write_bytes(files["CsCl.cif"])
+    (tmp_path / "top" / "notes.txt").write_bytes(b"hello")
+    data = {"items": [], "files": [str(tmp_path / "top")], "dragOperationsMask": 1}
+    hand = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        hand.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 200, "data": data})
+    finished(page)
+    assert set(texts(page, 1)) == {"top/inner/a.cif", "top/notes.txt"}
+
+
 def test_bad_files_are_rows_and_names_are_text(page, files):
     give(page, files)
     finished(page)

@@ -31,6 +31,11 @@ CIF = (
     "_cell_angle_alpha 90\n_cell_angle_beta 90\n_cell_angle_gamma 90\n"
 )
 COLUMNS = "loop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\n"
+PLAIN = (
+    "loop_\n_symmetry_equiv_pos_as_xyz\n'x, y, z'\nloop_\n_atom_site_label\n_atom_site_type_symbol\n"
+    "_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\n"
+)
+XYZ = 'Lattice="5 0 0 0 5 0 0 0 5" '
 SITE = {"species": [{"element": "Fe", "occu": 1}], "abc": [0, 0, 0]}
 ALIASES = "a: &a [1, 1]\nb: &b [*a, *a]\nlattice: *b\nsites: [*b]\n"
 
@@ -57,6 +62,14 @@ CRYSTALS = {
     "CIF of broken lines": ("a.cif", CIF + operations(200) + sites(200, "\n"), "states 40000 sites"),
     "CIF of blocks": ("a.cif", "".join(f"data_{k}{CIF[6:]}{sites(1)}" for k in range(500)), "has 500 blocks of data"),
     "CIF of quotes": ("a.cif", CIF + sites(1) + "_x" + " 'y" * 10**5 + "\n", "too many quotation marks on long lines"),
+    "CIF of one place": ("a.cif", f"{CIF}{PLAIN}" + "H H 0 0 0\n" * 10**5, "states 100000 sites"),
+    "XYZ of 1e11 sites": ("a.xyz", f"99999999999\n{XYZ}pbc=T\nH 0 0 0\n", "states 99999999999 sites"),
+    "XYZ of columns": (
+        "a.xyz",
+        f"1\n{XYZ}Properties=species:S:1:pos:R:3:x:R:300000000\nH 0 0 0\n",
+        "states 300000004 numb",
+    ),
+    "XYZ of frames": ("a.xyz", f"1\n{XYZ}pbc=T\nH 0 0 0\n" * 10**4, "holds several structures"),
     "CIF of numbers": ("a.cif", CIF + sites(1) + "loop_\n_x\n" + "1 " * 2**22, "more than 4 MiB of text"),
     "JSON of sites": ("a.json", json.dumps({"lattice": {}, "sites": [SITE] * 10**4}), "has 10000 sites, at most 1000"),
     "JSON of lists": ("a.json", '{"sites": [' + "[]," * 10**7 + "[]]}", "more than 4 MiB of text"),

@@ -35,6 +35,9 @@ MAX_QUOTING = 10**8
 
 _COMPRESSED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".lzma": lzma.open}
 
+MAX_COLUMNS = 100
+"""Most numbers that a file in XYZ may hold for each site."""
+
 _SPECIES_KEYS = ("element", "oxidation_state", "occu")
 
 
@@ -186,10 +189,21 @@ def _read_xyz(text):
         from ase.io import read
     except ImportError as error:
         raise ImportError("files in XYZ are read with ASE: pip install ase") from error
-    frames = read(io.StringIO(text), index=":2", format="extxyz")
-    if len(frames) != 1:
+    _check_xyz(text)
+    return structure_from_atoms(read(io.StringIO(text), index=0, format="extxyz"))
+
+
+def _check_xyz(text):
+    """Raise a ValueError where a file in XYZ states more than one crystal can have, before ASE makes room for it."""
+    lines = [*text.rstrip().split("\n"), ""]
+    n_sites = _sum_of_integers(lines[0])
+    if n_sites > MAX_SITES:
+        raise ValueError(f"it states {n_sites} sites, at most {MAX_SITES} are expected")
+    n_columns = sum(int(n[:9]) for n in re.findall(r":[a-z]:(\d+)", lines[1], re.IGNORECASE))
+    if n_columns > MAX_COLUMNS:
+        raise ValueError(f"it states {n_columns} numbers for every site, at most {MAX_COLUMNS} are expected")
+    if len(lines) - 3 > n_sites:
         raise ValueError("it holds several structures: write each into a file of its own")
-    return structure_from_atoms(frames[0])
 
 
 def structure_from_atoms(atoms):

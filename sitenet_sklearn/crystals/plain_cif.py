@@ -3,6 +3,8 @@
 Most files that programs write are of this kind, and gemmi reads them many times as fast as pymatgen.
 """
 
+import re
+
 import numpy as np
 from pymatgen.core import Composition, Element, Lattice, Structure
 from scipy.spatial import KDTree
@@ -10,6 +12,8 @@ from scipy.spatial import KDTree
 _CELL = [f"_cell_{name}" for name in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")]
 _SITE = [f"_atom_site_{name}" for name in ("label", "type_symbol", "fract_x", "fract_y", "fract_z")]
 _OPERATIONS = ("_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz")
+_OTHER_OPERATIONS = re.compile(r"(_symmetry_equiv_pos|_space_group_symop)(?!(_as_xyz|_operation_xyz|_site_id|_id)$)")
+_FORMULAS = ("_chemical_formula_sum", "_chemical_formula_structural")
 _HARMLESS = {*_SITE, "_atom_site_occupancy"} | {
     f"_atom_site_{name}" for name in ("symmetry_multiplicity", "thermal_displace_type", "b_iso_or_equiv")
 }
@@ -53,7 +57,9 @@ def _is_plain(block, max_sites):
     return (
         len(block.find_loop(_SITE[0])) <= max_sites
         and all(tag in _HARMLESS for tag in tags if tag.startswith("_atom"))
+        and not any(_OTHER_OPERATIONS.match(tag) for tag in tags)
         and not any("magn" in tag or "moment" in tag for tag in tags)
+        and not any(item.frame is not None for item in block)
         and [operation.strip("'\"").replace(" ", "").lower() for operation in operations] == ["x,y,z"]
         and all(float(occupancy) == 1 for occupancy in block.find_loop("_atom_site_occupancy"))
     )
@@ -89,14 +95,17 @@ def _number(text):
 
 
 def _overlap(positions):
-    return bool(KDTree(positions % 1, boxsize=1).query_pairs(2 * _TOLERANCE))
+    """Whether two sites are one; only the nearest neighbour is searched, as all sites may lie in one place."""
+    distances, _ = KDTree(positions % 1, boxsize=1).query(positions % 1, k=2)
+    return bool((distances[:, 1] < 2 * _TOLERANCE).any())
 
 
 def _has_formula(block, symbols):
+    """Whether the formulas that a file states, if any, are that of its sites."""
     from gemmi import cif
 
-    stated = block.find_value("_chemical_formula_sum")
-    return (
-        not stated
-        or Composition(cif.as_string(stated)).reduced_composition == Composition("".join(symbols)).reduced_composition
-    )
+    if any(len(block.find_loop(tag)) for tag in _FORMULAS):
+        return False
+    stated = [cif.as_string(block.find_value(tag) or "") for tag in _FORMULAS]
+    own = Composition("".join(symbols)).reduced_composition
+    return all(Composition(text).reduced_composition == own for text in stated if text)

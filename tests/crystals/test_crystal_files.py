@@ -38,7 +38,7 @@ def test_small_files_that_state_or_hold_too_much(tmp_path, name):
 @pytest.mark.parametrize("name", [name for name in CRYSTALS if not name.startswith("YAML")])
 def test_text_that_states_or_holds_too_much(name):
     file, text, message = CRYSTALS[name]
-    kind = {"POSCAR": "poscar", "a.cif": "cif", "a.json": "json"}[file]
+    kind = {"POSCAR": "poscar", "a.cif": "cif", "a.json": "json", "a.xyz": "xyz"}[file]
     with pytest.raises(
         (ArithmeticError, RuntimeError, ValueError), match=message.replace("RecursionError", "recursion")
     ):

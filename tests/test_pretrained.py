@@ -33,9 +33,12 @@ GOLDEN = {
 }
 PREDICTED = {
     "band_gap": [0.1017, 0.0791, 4.8252, 4.3608, 0.0, 2.3088, 1.8473],
+    "bulk_modulus": [1.9381, 1.7557, 1.3451, 2.1850, 2.1432, 2.3034, 2.3079],
+    "shear_modulus": [1.7520, 1.6195, 1.1547, 2.0710, 1.5929, 1.9516, 2.0198],
+    "refractive_index": [0.5832, 0.5958, 0.1939, 0.2459, 0.6857, 0.3973, 0.4207],
     "formation_energy": [0.0860, -0.2665, -2.0456, -2.9693, 0.0375, -3.4806, -3.4387],
 }
-"""What the models predict, in eV and eV/atom; no judgement on it."""
+"""What the models predict, in the units of their cards; no judgement on it."""
 
 
 @pytest.mark.parametrize("name", PREDICTED)
@@ -49,13 +52,14 @@ def test_predictions_for_well_known_crystals_stay_as_they_are(name):
 def test_silicon_was_seen_and_its_value_stands_beside_the_prediction():
     table = predict_table(load_pretrained("band_gap"), [GOLDEN["Si"]])
     assert table["nearest"][0].startswith("Si (mb-mp-gap-083529, 0.6119); ")
-    assert table["flags"][0] == ""
+    assert table["flags"][0] == "a near training crystal of this formula lies outside the interval"
 
 
 def test_an_element_that_no_crystal_had_is_flagged_and_widens_the_interval():
     strange = cubic("Fm-3m", 4.9, ["Es", "N"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     table = predict_table(load_pretrained("band_gap"), [strange, GOLDEN["Cu"]])
     assert table["flags"][0].startswith("Es in no training crystal")
+    assert table["probability_above_0"].isna().tolist() == [True, False]
     width = table["upper"] - table["prediction"]
     assert width[0] > 1.5 * width[1]
 
@@ -66,9 +70,10 @@ def test_cards_say_what_anybody_must_know(name):
     asked = {"property", "unit", "data", "licence", "training", "errors", "known failures", "do not use for"}
     assert asked <= set(card)
     assert {"networks", "command", "version"} <= set(card["training"])
-    assert len(card["training"]["networks"]) >= 3
+    assert len(card["training"]["networks"]) >= (3 if name in {"band_gap", "formation_energy"} else 1)
     assert all({"seed", "epochs", "minutes"} <= set(network) for network in card["training"]["networks"])
-    assert 0.885 <= card["trust"]["90 % intervals hold"] <= 0.915
+    uncertainty = (0.09 / card["trust"]["crystals"] * 2) ** 0.5  # of the crystals asked, and of those that calibrate
+    assert abs(card["trust"]["90 % intervals hold"] - 0.9) <= 2 * uncertainty
     assert card["trust"]["error of flagged"] > card["trust"]["error of the others"]
     errors = card["errors"]
     assert errors["mean absolute error"] < errors["median predictor"]

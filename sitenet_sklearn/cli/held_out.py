@@ -108,6 +108,8 @@ def fit_and_hold_out(pipeline, crystals, *, share, seed):
     if isinstance(pipeline[-1], CalibratedRegressor):
         return pipeline.fit(X, y)[-1].held_out_rows_
     test = _rows_apart(y, share, seed, classify=is_classifier(pipeline[-1])) if share else np.zeros(0, int)
+    if share and not len(test):
+        say("no crystals are held out, as every class or target has too few: errors are not measured")
     train = np.setdiff1d(np.arange(len(y)), test)
     pipeline.fit(X.iloc[train], y[train])
     return test
@@ -115,7 +117,7 @@ def fit_and_hold_out(pipeline, crystals, *, share, seed):
 
 def _rows_apart(y, share, seed, *, classify):
     """Choose rows to hold out; what has few crystals, a class or a target that is known for few, is all trained on."""
-    fewest = np.ceil(1 / share)
+    fewest = np.ceil(1 / min(share, 1 - share))
     if classify:
         _, classes, counts = np.unique(y, return_inverse=True, return_counts=True)
         usable = np.flatnonzero(counts[classes] >= fewest)

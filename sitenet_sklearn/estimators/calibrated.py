@@ -125,9 +125,10 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
             raise ValueError(f"y[{row}] is {y.min():.4g}, but the network clamps at 0: pass clamp=False to predict it")
         splitter = ShuffleSplit(1, test_size=self.calibration_fraction, random_state=self.random_state)
         rest, held_out = next(splitter.split(np.arange(len(y))))
+        learned = rest[weight[usable[rest]] > 0]
         weights = {} if sample_weight is None else {"sample_weight": weight[usable[rest]]}
         fitted = clone(SiteNetEnsemble() if self.estimator is None else self.estimator).fit(X[rest], y[rest], **weights)
-        self._calibrate(fitted, _remember(fitted, X[rest], y[rest]), X[held_out], y[held_out])
+        self._calibrate(fitted, _remember(fitted, X[learned], y[learned]), X[held_out], y[held_out])
         self.held_out_rows_ = usable[held_out]
         return self
 
@@ -197,9 +198,10 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         -------
         pandas.DataFrame
             n rows with the labels of X: `prediction`; `lower` and `upper`; `std`, the spread of an ensemble;
-            `probability_above_0`, for quantities such as band gaps that are often exactly 0; `novelty`, the percentage
-            of held-out crystals that are nearer to the training crystals; `flags`, reasons to doubt, as text;
-            `nearest`, three training crystals with their ids and values. Masked crystals have NaN and no text.
+            `probability_above_0`, for quantities such as band gaps that are often exactly 0, but NaN with an element
+            that no training crystal has; `novelty`, the percentage of held-out crystals that are nearer to the training
+            crystals; `flags`, reasons to doubt, as text; `nearest`, three training crystals with their ids and values.
+            Masked crystals have NaN and no text.
         """
         check_is_fitted(self)
         check_level(level)
@@ -223,8 +225,9 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         found = _Findings(self.estimator_, X)
         calibration, search = self.calibration_, self._neighborhood()
         distance, rows = search.nearest(found.vectors)
-        elements = list(map(self._elements, X))
-        unknown = np.array([min(counts.values()) == 0 for counts in elements])
+        compositions = list(map(composition_of, X))
+        counts = [self._counts(composition) for composition in compositions]
+        unknown = np.array([min(of_elements.values()) == 0 for of_elements in counts])
         width = calibration.scale.half_width(level, found.signs(distance), unknown)
         lower = found.mean - width
         columns = {"prediction": found.mean}
@@ -233,17 +236,19 @@ class CalibratedRegressor(MetaEstimatorMixin, KnownTargetsMixin, BaseEstimator):
         if found.std is not None:
             columns["std"] = found.std
         if calibration.chance is not None:
-            columns["probability_above_0"] = np.interp(found.raw, *calibration.chance)
+            columns["probability_above_0"] = np.where(unknown, np.nan, np.interp(found.raw, *calibration.chance))
         novelty = np.searchsorted(calibration.distances, distance, side="left") / len(calibration.distances) * 100
         columns["novelty"] = novelty
-        columns["flags"] = list(map(reasons_to_doubt, elements, novelty, X.oversized))
+        ends = columns["lower"], columns["upper"]
+        contradicted = list(map(search.contradicts, compositions, rows, *ends))
+        columns["flags"] = list(map(reasons_to_doubt, counts, novelty, X.oversized, contradicted))
         columns["nearest"] = [search.describe(some[:N_LISTED]) for some in rows]
         return columns
 
-    def _elements(self, crystal):
+    def _counts(self, composition):
         """How many training crystals have each element of a crystal."""
         counts = self.calibration_.known.counts
-        return {element.symbol: counts.get(element.symbol, 0) for element in composition_of(crystal)}
+        return {element.symbol: counts.get(element.symbol, 0) for element in composition}
 
     def _neighborhood(self):
         if not hasattr(self, "_search"):

@@ -99,5 +99,5 @@ def fit_conformal(predicted, true, signs):
 
 
 def _conformal_quantile(ascending, level):
-    rank = int(np.ceil((len(ascending) + 1) * level - 1e-9))
+    rank = max(int(np.ceil((len(ascending) + 1) * level - 1e-9)), 1)
     return float(ascending[rank - 1]) if rank <= len(ascending) else np.inf

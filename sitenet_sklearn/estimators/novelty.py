@@ -83,7 +83,7 @@ def composition_of(crystal):
     return Composition({Element.from_Z(int(number)).symbol: amounts[number] for number in np.flatnonzero(amounts)})
 
 
-def reasons_to_doubt(counts, novelty, is_oversized):
+def reasons_to_doubt(counts, novelty, is_oversized, is_contradicted):
     """List the reasons to doubt the prediction for a crystal.
 
     Parameters
@@ -94,6 +94,8 @@ def reasons_to_doubt(counts, novelty, is_oversized):
         Percentage of held-out crystals that are nearer to the training crystals.
     is_oversized : bool
         Whether its primitive cell is larger than `max_atoms`.
+    is_contradicted : bool
+        Whether a training crystal of its formula lies outside the interval, see `Neighborhood.contradicts`.
 
     Returns
     -------
@@ -106,6 +108,8 @@ def reasons_to_doubt(counts, novelty, is_oversized):
         reasons.append("far from all training crystals")
     if is_oversized:
         reasons.append("cell larger than max_atoms")
+    if is_contradicted:
+        reasons.append("a near training crystal of this formula lies outside the interval")
     return "; ".join(reasons)
 
 
@@ -144,6 +148,11 @@ class Neighborhood:
         """
         distances, rows = self._search.kneighbors((vectors - self.known.origin) @ self.known.axes.T)
         return distances.mean(axis=1, dtype=np.float32), rows
+
+    def contradicts(self, composition, rows, lower, upper):
+        """Whether one of some training crystals has a composition, but a value outside of an interval."""
+        formula, known = composition.reduced_formula, self.known
+        return any(known.formulas[k] == formula and not lower <= known.values[k] <= upper for k in rows)
 
     def describe(self, rows):
         """Name training crystals as text: formula, id and value of each."""

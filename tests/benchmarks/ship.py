@@ -86,6 +86,7 @@ def trust_of(model, X, y):
     width, flagged = table["upper"] - table["prediction"], table["flags"] != ""
     inside = table["true"].between(table["lower"], table["upper"])
     found = {
+        "crystals": len(table),
         "90 % intervals hold": inside.mean(),
         "50 % intervals hold": table["true"].between(table["lower_half"], table["upper_half"]).mean(),
         "median half width of a 90 % interval": width.median(),
@@ -99,7 +100,7 @@ def trust_of(model, X, y):
         above = table["true"] > 0
         found["metal or not, right"] = ((table["probability_above_0"] > 0.5) == above).mean()
         found["metal or not, right if every prediction above 0 is a gap"] = ((table["prediction"] > 0) == above).mean()
-    return {name: round(float(value), 3) for name, value in found.items()}
+    return {name: value if isinstance(value, int) else round(float(value), 3) for name, value in found.items()}
 
 
 def thinned(training, name):

@@ -72,7 +72,7 @@ def ship(name, way, crystals, options):
     trained = {"seed": 0, "epochs": len(network.history_), "minutes": minutes}
     card["training"] |= {"networks": [trained], "version": sitenet_sklearn.__version__}
     card["errors"] = errors_of(y, cross_validated(name, way, X, y, options), records)
-    card["trust"] = {"crystals": len(test)} | trust_of(model, X[test], y[test])
+    card["trust"] = trust_of(model, X[test], y[test])
     (MODELS / name).mkdir(parents=True, exist_ok=True)
     featurizer = clone(load_pretrained("band_gap")[0])
     save_model(Pipeline([("featurizer", featurizer), ("sitenet", model)]), MODELS / name / "model.safetensors")

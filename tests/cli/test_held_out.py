@@ -73,6 +73,18 @@ def test_classes_are_held_out_in_proportion_and_rare_ones_not_at_all():
     assert len(held_out(np.array([f"{k}" for k in range(200)]), "classifier")) == 0
 
 
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9])
+def test_all_classes_and_targets_are_learned(share, capsys):
+    for counts in ((8, 8, 8, 8, 8), (2, 38), (30, 3, 7), (1,) * 40):
+        y = np.repeat([f"class {k}" for k in range(len(counts))], counts)
+        test = held_out(y, "classifier", share)
+        assert set(np.delete(y, test)) == set(y)
+        assert bool(len(test)) != ("no crystals are held out" in capsys.readouterr().err)
+    y = np.full((40, 2), 1.0)
+    y[2:, 1] = np.nan
+    assert np.isfinite(np.delete(y, held_out(y, "regressor", share), axis=0)).any(axis=0).all()
+
+
 def test_rows_of_targets_that_few_crystals_have_are_all_trained_on():
     y = np.full((200, 2), np.nan)
     y[:, 0], y[:5, 1] = 1.0, 2.0

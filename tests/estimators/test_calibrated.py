@@ -187,3 +187,11 @@ def test_intervals_hold_for_an_element_that_was_left_out_of_training(element):
         assert inside > 0.9 - 2 * uncertainty
         assert name == "left out" or inside < 0.9 + 2 * uncertainty
     assert width["left out"] > 1.5 * width["usual"]
+
+
+def test_crystals_of_weight_0_are_not_remembered(featurized, band_gaps):
+    weight = np.arange(len(band_gaps)) % 2
+    model = CalibratedRegressor(SMALL, calibration_fraction=0.5, random_state=0)
+    known = model.fit(featurized, band_gaps, sample_weight=weight).calibration_.known
+    assert 0 < len(known.labels) < len(featurized) // 2
+    assert all(int(label) % 2 for label in known.labels)

@@ -30,6 +30,9 @@ def test_the_factor_is_the_rank_of_conformal_prediction(level, rank):
     scale = fit_conformal(np.ones(19), np.zeros(19), np.zeros((19, 1)))._replace(scores=np.arange(1.0, 20.0))
     assert scale.factor(level) == rank
     assert scale.factor(0.96) == np.inf
+    assert scale.factor(1e-13) == 1
+    nothing = scale._replace(exchanged=np.zeros(0)).half_width(1e-13, np.zeros((1, 1)), np.array([True]))
+    assert nothing == np.inf
 
 
 def test_no_crystal_gets_an_interval_without_width():

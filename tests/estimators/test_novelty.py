@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from sitenet_sklearn import SupercellFeaturizer
-from sitenet_sklearn.estimators.novelty import N_NEAREST, Neighborhood, composition_of, remember
+from sitenet_sklearn.estimators.novelty import N_NEAREST, Neighborhood, composition_of, reasons_to_doubt, remember
 
 
 @pytest.fixture
@@ -44,3 +44,23 @@ def test_few_crystals_are_enough(featurized, vectors):
     distance, rows = Neighborhood(known).nearest(vectors[:3])
     assert rows.shape == (3, 3)
     assert np.isfinite(distance).all()
+
+
+def test_known_values_of_the_same_formula_can_contradict(featurized, vectors):
+    known = remember(featurized, vectors, np.arange(len(featurized)))
+    search, composition = Neighborhood(known), composition_of(featurized[3])
+    assert search.contradicts(composition, [2, 3], 4.0, 9.0)
+    assert not search.contradicts(composition, [2, 3], 2.5, 3.5)
+    assert not search.contradicts(composition, [2], 4.0, 9.0)
+
+
+def test_reasons_to_doubt_are_listed():
+    assert reasons_to_doubt({"Na": 50, "Cl": 10}, 50.0, is_oversized=False, is_contradicted=False) == ""
+    assert reasons_to_doubt({"Na": 0, "Cl": 1, "F": 9}, 95.0, is_oversized=True, is_contradicted=True).split("; ") == [
+        "Na in no training crystal",
+        "Cl in only 1 training crystal",
+        "F in only 9 training crystals",
+        "far from all training crystals",
+        "cell larger than max_atoms",
+        "a near training crystal of this formula lies outside the interval",
+    ]

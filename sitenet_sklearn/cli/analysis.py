@@ -1,6 +1,7 @@
 """The commands that look at a fitted model: evaluate, explain and info."""
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,6 +42,10 @@ from .options import (
 from .outputs import check_output, opened, write_table, writes
 
 CHUNK = 256
+WIDTH = 100
+"""Characters of a line of `info`."""
+SHORT = 14
+"""Longest names of numbers that stand side by side."""
 
 
 @writes("report")
@@ -162,10 +167,27 @@ def info(
         typer.echo(json.dumps(described, default=str))
         return
     for name, value in described.items():
-        if isinstance(value, dict):
-            typer.echo(f"{name}:" + "".join(f"\n  {key} = {entry!r}" for key, entry in value.items()))
-        else:
-            typer.echo(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
+        typer.echo(as_lines(name, value))
+
+
+def as_lines(name, value, indent=""):
+    """Write an entry of a description as lines that fit a screen: a value, sentences, or entries of its own."""
+    inner, is_short = f"{indent}  ", isinstance(value, dict) and max(map(len, value), default=0) <= SHORT
+    if isinstance(value, dict) and not (is_short and all(isinstance(entry, float) for entry in value.values())):
+        return "\n".join([f"{indent}{name}:", *(as_lines(key, entry, inner) for key, entry in value.items())])
+    if isinstance(value, list) and any(" " in str(entry) for entry in value):
+        return "\n".join([f"{indent}{name}:", *(_wrapped(f"- {_in_a_line(entry)}", inner) for entry in value)])
+    return _wrapped(f"{name}: {_in_a_line(value)}", indent)
+
+
+def _in_a_line(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {entry}" for key, entry in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _wrapped(text, indent):
+    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False)
 
 
 def describe_file(path):

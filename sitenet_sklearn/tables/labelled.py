@@ -1,5 +1,6 @@
 """Crystals with targets, from a table: all that can be wrong with them is found before anything long begins."""
 
+import re
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -125,8 +126,8 @@ def target_columns(table, targets, path):
             raise ValueError(f"the target {name!r} is named twice: name every target once")
         if name not in columns:
             close = get_close_matches(name, columns, 1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            raise ValueError(f"{path} has no column {name!r} for the target{hint}; its other columns are {listed}")
+            hint = f": did you mean {close[0]}?" if close else f"; its columns beside the crystals are {listed}"
+            raise ValueError(f"{path} has no column {name!r} for the target{hint}")
     return targets
 
 
@@ -165,8 +166,7 @@ def _numbers(frame):
         if np.isnan(numbers[:, k]).all():
             entry = frame.iloc[given[:, k].argmax(), k]
             raise ValueError(
-                f"the target {frame.columns[k]} has no numbers, the first is {entry!r:.40}: to learn classes, pass "
-                "--classify (in Python classify=True)"
+                f"the target {frame.columns[k]} has no numbers, the first is {entry!r:.40}: {_remedy(str(entry))}"
             )
     reasons = {}
     for row, column in np.argwhere(given & ~np.isfinite(numbers))[::-1]:
@@ -174,6 +174,15 @@ def _numbers(frame):
     for row in np.flatnonzero(~given.any(axis=1)):
         reasons[int(row)] = f"no target {', '.join(map(str, frame.columns))}"
     return numbers[:, 0] if numbers.shape[1] == 1 else numbers, reasons
+
+
+def _remedy(entry):
+    """Tell what to do where no entry is a number."""
+    if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", entry):
+        return "write a point instead of the comma"
+    if re.match(r"\s*[-+]?\d+([.]\d*)?\s*[^\d\s.,]", entry):
+        return "leave out the unit"
+    return "to learn classes, pass --classify (in Python classify=True)"
 
 
 def _classes(frame):

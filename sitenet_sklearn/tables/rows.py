@@ -69,7 +69,10 @@ def csv_frames(path, chunk_size=None, *, has_header=True):
                 start += len(part)
     except (ValueError, OSError, EOFError, zlib.error) as error:  # pandas' errors of parsing are ValueErrors
         where = f", from row {start} on" if start else ""
-        raise ValueError(f"{path} is not read as CSV{where}: {error!s:.200}") from error
+        reason = f"{error!s:.200}"
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is not encoded in UTF-8: save it again, in Excel as CSV UTF-8"
+        raise ValueError(f"{path} is not read as CSV{where}: {reason}") from error
 
 
 def json_frames(path, chunk_size=None):

@@ -123,5 +123,10 @@ def test_info_describes_models_and_the_installation(folder):
     assert described["parameters"]["supercellfeaturizer__max_atoms"] == 20
     assert np.isfinite(described["train_loss"])
     assert "weights: " in sitenet("info", folder / "gap.joblib").stdout
+    card = sitenet("info", "band_gap").stdout
+    assert max(map(len, card.splitlines())) <= 100
+    assert "\n  - seed: 0, epochs: 20, minutes: " in card.replace("    -", "  -")
+    assert "\n  - molecules, slabs, and disordered crystals\n" in card
+    assert " Tm: 0." in card
     assert json.loads(sitenet("info", folder / "ensemble.safetensors", "--json").stdout)["members"] == 2
     assert "torch" in json.loads(sitenet("info", "--json").stdout)

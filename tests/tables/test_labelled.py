@@ -48,6 +48,20 @@ REASONS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("entry", "remedy"),
+    [
+        ('"1,19"', "write a point instead of the comma"),
+        ("4.59 g cm^-3", "leave out the unit"),
+        ("2eV", "leave out the unit"),
+        ("n/a?", "to learn classes"),
+    ],
+)
+def test_numbers_that_are_none_are_told_apart(table, entry, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        read_labelled(table("gap", f"a,good.cif,{entry}", f"b,good.cif,{entry}"), ["gap"])
+
+
 def test_words_for_numbers_ask_whether_classes_are_meant(table):
     path = table("kind", "a,good.cif,metal", "b,good.cif,insulator")
     with pytest.raises(ValueError, match=r"the target kind has no numbers, the first is 'metal': .* --classify"):
@@ -72,7 +86,7 @@ def test_skipped_rows_are_reported(table):
     ("targets", "options", "message"),
     [
         ([], {}, "name the column of the target with --target; its other columns are gap, kind"),
-        (["gpa"], {}, r"has no column 'gpa' for the target \(did you mean gap\?\); its other columns are gap, kind"),
+        (["gpa"], {}, r"has no column 'gpa' for the target: did you mean gap\?$"),
         (["gap", "gap"], {}, "the target 'gap' is named twice: name every target once"),
         (["gap", "kind"], {"classify": True}, "one column of classes is expected, got 2: gap, kind"),
         (["kind"], {"classify": True}, "1 of 1 rows of .*\n.*no class kind"),

@@ -5,6 +5,7 @@ import json
 
 import joblib
 import numpy as np
+import pandas as pd
 import typer
 from sklearn.pipeline import Pipeline
 
@@ -154,12 +155,30 @@ def doubts(crystals, *, classify):
     repeated, n_values = names[names.duplicated()].unique(), len(np.unique(crystals.y)) if classify else 0
     found = []
     if len(repeated):
-        found.append(f"{len(repeated)} ids occur more than once: {', '.join(map(str, repeated[:5]))}")
+        found.append(f"{len(repeated)} ids occur more than once: {_some(repeated)}")
+    copies = pd.Series(list(map(_description, crystals.structures)), names).duplicated()
+    if copies.any() and not len(repeated):
+        found.append(
+            f"{copies.sum()} crystals are described a second time, under another id: {_some(names[copies])}; where one "
+            "is trained on and its copy is held out, errors come out too small"
+        )
     if n == 1:
         found.append("there is only 1 crystal to learn from")
     if n_values > max(20, n // 4):
         found.append(f"the target has {n_values} different values, each a class of its own: leave out --classify?")
     return found
+
+
+def _some(names):
+    return ", ".join(map(str, names[:5]))
+
+
+def _description(structure):
+    """Describe a crystal so that equal files agree, whatever the order of their sites."""
+    coordinates = np.round(structure.frac_coords % 1, 4) % 1
+    order = np.lexsort(coordinates.T)
+    species = [str(structure[int(k)].species) for k in order]
+    return str(species), coordinates[order].tobytes(), np.round(structure.lattice.parameters, 3).tobytes()
 
 
 def write_fitted(pipeline, output, about=None):

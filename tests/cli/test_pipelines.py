@@ -81,11 +81,21 @@ def test_studies_of_other_data_or_settings_have_other_names(crystals, tmp_path):
         (list(range(40)), ["yes", "no"] * 20, True, []),
     ],
 )
-def test_what_may_be_a_mistake_is_said(ids, y, classify, expected):
-    found = doubts(Labelled(pd.Series(ids, index=ids), np.array(y), ["gap"], []), classify=classify)
+def test_what_may_be_a_mistake_is_said(structures, ids, y, classify, expected):
+    crystals = pd.Series(structures[: len(ids)], index=ids)
+    found = doubts(Labelled(crystals, np.array(y), ["gap"], []), classify=classify)
     assert len(found) == len(expected)
     for hint, beginning in zip(found, expected, strict=True):
         assert hint.startswith(beginning)
+
+
+def test_the_same_crystal_under_two_ids_is_said(structures):
+    copy = structures[0].copy()
+    copy.remove_sites([0])
+    copy.insert(len(copy), structures[0][0].species, structures[0][0].frac_coords + np.array([1, 0, -1]))
+    crystals = pd.Series([*structures[:3], copy], index=list("abcd"))
+    (found,) = doubts(Labelled(crystals, np.arange(4.0), ["gap"], []), classify=False)
+    assert found.startswith("1 crystals are described a second time, under another id: d;")
 
 
 @pytest.mark.parametrize("name", ["a.safetensors", "a.joblib"])

@@ -24,7 +24,18 @@ from sitenet_sklearn.crystals.site_features import SITE_FEATURES
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-ROOMS = ("crystals", "featurization", "network", "training", "estimators", "analysis", "tuning", "tables", "displays")
+ROOMS = (
+    "crystals",
+    "featurization",
+    "network",
+    "training",
+    "estimators",
+    "analysis",
+    "tuning",
+    "tables",
+    "displays",
+    "screening",
+)
 MODULES = ["sitenet_sklearn", *(f"sitenet_sklearn.{name}" for name in (*ROOMS, "datasets", "metrics", "exceptions"))]
 """Where public names are: what the `__all__` of one of these names is public."""
 
@@ -181,7 +192,7 @@ def test_version_is_in_the_changelog():
 
 def test_lowest_versions_are_those_of_the_project():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [project["optional-dependencies"][extra] for extra in ("cli", "ase", "dask", "tune", "examples")]
+    extras = [project["optional-dependencies"][extra] for extra in ("cli", "ase", "dask", "screen", "tune", "examples")]
     required = dict.fromkeys(sum(extras, project["dependencies"]))
     pinned = [line for line in (ROOT / "tests" / "lowest.txt").read_text().splitlines() if not line.startswith("#")]
     assert [re.sub(r"\[.*\]|,<.*", "", requirement).replace(">=", "==") for requirement in required] == pinned

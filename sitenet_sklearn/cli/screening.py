@@ -49,7 +49,7 @@ def screen(
     level: Annotated[
         float, typer.Option(min=0.01, max=0.999, help="Share of values that lie between `lower` and `upper`.")
     ] = 0.9,
-    chunk_size: Annotated[int, typer.Option(min=1, help="Crystals that a process gets at a time.")] = 128,
+    chunk_size: Annotated[int, typer.Option(min=1, help="Crystals that a process gets at a time.")] = 256,
     structure_column: StructureColumn = None,
     jobs: Jobs = -1,
     scheduler: Annotated[

@@ -3,6 +3,9 @@
 import numpy as np
 from scipy.stats import norm
 
+_CERTAIN = 40.0
+"""So many standard deviations away, a normal distribution is 0 or 1 in double precision."""
+
 
 def expected_improvement(mean, std, best, *, maximize=True) -> np.ndarray:
     """Compute how much better than the best known value a crystal is expected to be.
@@ -45,6 +48,6 @@ def expected_improvement(mean, std, best, *, maximize=True) -> np.ndarray:
         raise ValueError(f"std must not be negative, got {np.nanmin(std)}")
     gain = (mean - best) * (1.0 if maximize else -1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = gain / std
+        z = np.clip(gain / std, -_CERTAIN, _CERTAIN)
         spread = gain * norm.cdf(z) + std * norm.pdf(z)
     return np.where(std > 0, np.maximum(spread, 0.0), np.where(np.isnan(std), np.nan, np.maximum(gain, 0.0)))

@@ -88,7 +88,7 @@ class Distributions:
 
     Attributes
     ----------
-    values : dict of str to Counter
+    counts : dict of str to Counter
         Of `prediction`, `width` (of the interval) and `novelty`, where there are such: crystals by value.
     elements : Counter
         Crystals by symbol.
@@ -97,7 +97,7 @@ class Distributions:
     """
 
     def __init__(self):
-        self.values, self.elements, self.n_flagged = {}, Counter(), 0
+        self.counts, self.elements, self.n_flagged = {}, Counter(), 0
 
     def add(self, table):
         """Count the crystals of a table of `table_of`, each once."""
@@ -112,6 +112,6 @@ class Distributions:
             self.n_flagged += int((new["flags"].fillna("") != "").sum())
         for name, values in columns.items():
             finite = values[np.isfinite(values)].to_numpy(float)
-            rounded, counts = np.unique([float(f"{value:.3g}") for value in finite], return_counts=True)
-            found = dict(zip(rounded.tolist(), counts.tolist(), strict=True))
-            self.values.setdefault(name, Counter()).update(found)
+            rounded, times = np.unique([float(f"{value:.3g}") for value in finite], return_counts=True)
+            found = dict(zip(rounded.tolist(), times.tolist(), strict=True))
+            self.counts.setdefault(name, Counter()).update(found)

@@ -20,10 +20,10 @@ from .fingerprint import is_same
 from .ledger import Row
 from .stages import Featurized, featurize_rows, predict_crystals
 
-CHUNKS_A_PROCESS = 16
+CHUNKS_A_PROCESS = 8
 """Chunks of rows that a process gets in a round, about."""
 
-MAX_HELD = 2**29
+MAX_HELD = 2**31
 """Bytes of records after which a round ends, however few rows it has."""
 
 

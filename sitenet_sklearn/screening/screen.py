@@ -65,7 +65,7 @@ def screen(
     diverse=False,
     level=0.9,
     structure_column=None,
-    chunk_size=128,
+    chunk_size=256,
     n_jobs=-1,
     scheduler=None,
     quantity="prediction",
@@ -106,7 +106,7 @@ def screen(
         Share of values inside the intervals.
     structure_column : str, default=None
         Column of crystals in tables; None finds it by its name.
-    chunk_size : int, default=128
+    chunk_size : int, default=256
         Crystals that a process gets at a time.
     n_jobs : int, default=-1
         Number of processes; -1 is one for every core. None takes what `joblib.parallel_config` says.
@@ -189,7 +189,7 @@ def _finish(work, files, ranking, about, **where):
             top,
             structures,
             **counts,
-            values=distributions.values,
+            values=distributions.counts,
             elements=distributions.elements,
             n_flagged=distributions.n_flagged,
             reasons=ledger.reasons(N_REASONS),

@@ -1,10 +1,8 @@
 """What the processes of a screening do: read and featurize some rows, or predict some crystals."""
 
-import hashlib
 import json
 import warnings
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
@@ -12,6 +10,7 @@ from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.estimators.persistence import load_model
 from sitenet_sklearn.estimators.prediction_table import prediction_columns
 from sitenet_sklearn.network.threads import single_thread
+from sitenet_sklearn.network.weights_file import stored_checksum
 from sitenet_sklearn.tables.predictions import featurize_table
 
 from .diversity import representation
@@ -19,7 +18,7 @@ from .fingerprint import Fingerprint, fingerprint
 
 
 class ModelFile(NamedTuple):
-    """A model that every process loads once: its file, written by `save_model`, and the SHA-256 of that."""
+    """A model that every process loads once: its file, written by `save_model`, and the checksum it states."""
 
     path: str
     checksum: str
@@ -128,6 +127,6 @@ def represent_rows(model_file, table):
 @lru_cache(maxsize=2)
 def model_of(model_file):
     """Load a model, once a process; a file that was altered meanwhile is refused."""
-    if hashlib.sha256(Path(model_file.path).read_bytes()).hexdigest() != model_file.checksum:
+    if stored_checksum(model_file.path) != model_file.checksum:
         raise ValueError(f"{model_file.path} was altered while the screening ran: run the same command again")
     return load_model(model_file.path)

@@ -1,11 +1,11 @@
 """The folder beside the output of a screening, in which everything is kept until the output is there."""
 
-import hashlib
 import shutil
 from pathlib import Path
 
 from sitenet_sklearn._files import lock_of, temporary_beside, unlock
 from sitenet_sklearn.estimators.persistence import save_model
+from sitenet_sklearn.network.weights_file import stored_checksum
 
 from .ledger import Ledger
 from .stages import ModelFile
@@ -47,14 +47,16 @@ class WorkFolder:
         self._lock = lock_of(output)
         if self._lock is None:
             raise FileExistsError(f"{output} is being written by another process: wait, or choose another name")
-        is_new = not self.path.exists()
+        before = set(self.path.iterdir()) if self.path.is_dir() else None
         try:
             self.path.mkdir(exist_ok=True)
             self.model_file = _save(model, self.path)
             self.ledger = Ledger(self.path / LEDGER, {"model": self.model_file.checksum} | job)
         except BaseException:
-            if is_new:
-                shutil.rmtree(self.path, ignore_errors=True)
+            for path in set(self.path.glob("*")) - (before or set()):
+                path.unlink()
+            if before is None and self.path.is_dir():
+                self.path.rmdir()
             unlock(self._lock)
             raise
 
@@ -73,7 +75,7 @@ def _save(model, folder):
     temporary = temporary_beside(folder / "model.safetensors")
     try:
         save_model(model, temporary)
-        checksum = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        checksum = stored_checksum(temporary)
         return ModelFile(str(temporary.replace(folder.resolve() / f"{checksum[:16]}.safetensors")), checksum)
     finally:
         temporary.unlink(missing_ok=True)

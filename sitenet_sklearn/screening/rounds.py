@@ -51,9 +51,9 @@ def run_rounds(ledger, tables, model_file, *, level=0.9, n_jobs=None, done=None)
     n_jobs : int, default=None
         Number of processes.
     done : callable, default=None
-        Called with a number of rows whenever so many are as good as finished.
+        Called with a number of rows whenever so many more are finished. A row that was featurized counts half.
     """
-    done = done or (lambda _: None)
+    progress = _Progress(done or (lambda _: None))
     tables, start, pending, told = iter(tables), ledger.n_rows, Round([], {}, []), set()
     waiting: deque = deque()
     while True:
@@ -70,11 +70,12 @@ def run_rounds(ledger, tables, model_file, *, level=0.9, n_jobs=None, done=None)
             if isinstance(result, Featurized):
                 featurized.append(result)
                 held[0] += _bytes_of(result.crystals)
+                progress.add(len(result.ids))
                 _warn_of_new(result.warnings, told)
             else:
                 predicted.update(zip(result.numbers, result.answers, strict=True))
                 columns = result.columns
-                done(len(result.numbers))
+                progress.add(len(result.numbers))
         if pending.rows:
             new = [(number, found, predicted[number]) for number, found in pending.crystals.items()]
             ledger.add(pending.rows, new, columns)
@@ -83,7 +84,18 @@ def run_rounds(ledger, tables, model_file, *, level=0.9, n_jobs=None, done=None)
         featurized.sort(key=lambda part: part.start)
         start = featurized[-1].start + len(featurized[-1].ids)
         pending = sort_out(ledger, featurized)
-        done(len(pending.rows) - len(pending.crystals))
+        progress.add(len(pending.rows) - len(pending.crystals))
+
+
+class _Progress:
+    """Halves of rows, told as whole ones: a row is featurized, and predicted or known."""
+
+    def __init__(self, done):
+        self._done, self._halves = done, 0
+
+    def add(self, n_halves):
+        before, self._halves = self._halves, self._halves + n_halves
+        self._done(self._halves // 2 - before // 2)
 
 
 def sort_out(ledger, featurized):

@@ -68,7 +68,7 @@ def test_a_model_names_quantity_and_unit(folder, tmp_path):
 def test_ctrl_c_stops_and_the_same_command_goes_on(folder, tmp_path):
     output = tmp_path / "gaps.csv"
     call = [sys.executable, "-m", "sitenet_sklearn", "screen", folder / "gap.safetensors", folder / "candidates.jsonl"]
-    call += ["--output", output, "--top", "3", "--jobs", "2", "--chunk-size", "1"]
+    call += ["--output", output, "--top", "3", "--jobs", "2", "--chunk-size", "2"]
     process = subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 120
     while not (tmp_path / "gaps.csv.partial" / "ledger.sqlite").exists() and process.poll() is None:
@@ -79,6 +79,7 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(folder, tmp_path):
     assert process.returncode == 130, told
     assert "run the same command again to resume" in told
     assert not output.exists()
+    call[call.index("--jobs") + 1] = "1"
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(output)) == 30

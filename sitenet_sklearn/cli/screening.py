@@ -53,7 +53,7 @@ def screen(
     structure_column: StructureColumn = None,
     jobs: Jobs = -1,
     scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler to work on, as tcp://host:8786.")
+        str | None, typer.Option(help="Dask scheduler to work on: its address, as tcp://host:8786, or its file.")
     ] = None,
     quantity: Annotated[
         str | None, typer.Option(help="What the report calls the prediction. Default: as the model says.")

@@ -12,8 +12,8 @@ def processes_of(scheduler):
     Parameters
     ----------
     scheduler : str, distributed.Client or None
-        Address of a scheduler, such as "tcp://host:8786", or a client. None leaves joblib as it is: with the processes
-        of this machine, or where `joblib.parallel_config` says.
+        Address of a scheduler, such as "tcp://host:8786", its file (.json), which ``dask scheduler`` writes, or a
+        client. None leaves joblib as it is: with the processes of this machine, or where `joblib.parallel_config` says.
 
     Raises
     ------
@@ -33,5 +33,6 @@ def processes_of(scheduler):
         with joblib.parallel_config(backend="dask", client=scheduler):
             yield
         return
-    with Client(scheduler) as client, joblib.parallel_config(backend="dask", client=client):
+    where = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
+    with Client(**where) as client, joblib.parallel_config(backend="dask", client=client):
         yield

@@ -111,8 +111,8 @@ def screen(
     n_jobs : int, default=-1
         Number of processes; -1 is one for every core. None takes what `joblib.parallel_config` says.
     scheduler : str or distributed.Client, default=None
-        Dask cluster to work on, instead of the processes of this machine; all of its workers are used. They must see
-        the files of the sources and of `output` under the same names.
+        Dask cluster to work on, instead of the processes of this machine: its address, its file (.json), or a client.
+        All of its workers are used. They must see the sources and the folder of `output` under the same names.
     quantity : str, default="prediction"
         What the report calls the predicted quantity.
     unit : str, default=""

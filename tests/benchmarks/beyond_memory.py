@@ -1,0 +1,176 @@
+"""Training on more crystals than memory holds: time, memory, and two processes.
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/beyond_memory.py --n-crystals 1000000 --folder million
+
+Makes a store of crystals: the bundled ones with the paper's features, each strained by up to 3 % many times, with every
+second in other elements (sites keep their kinds, so that records stay what compression would give). Then it measures
+
+- an epoch on crystals drawn at random from the store, through memory maps whose pages are dropped from the cache
+  before, against the same crystals in memory;
+- the memory of the process itself, without pages of files, while it trains one epoch on a tenth of the store and on
+  all;
+- the losses of one process and of two that share every batch.
+"""
+
+import argparse
+import multiprocessing
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from crystals import bundled
+
+from sitenet_sklearn import RaggedCrystals, SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.crystals import Crystal
+from sitenet_sklearn.crystals.site_features import describe_sites
+from sitenet_sklearn.crystals.store import concatenate_stores
+
+MAX_ATOMS = 20
+SMALL = {"site_dim": 8, "attention_hidden_layers": (16,), "post_pool_layers": (32,)}
+"""A network that computes little for a crystal, so that reading counts as much as it can."""
+
+
+def strained(X, seed):
+    """Copy crystals with other distances, and every second with elements of the periodic table's next row or period."""
+    rng = np.random.default_rng(seed)
+    fields = {name: X.field(name) for name in Crystal._fields}
+    stretch = rng.uniform(0.97, 1.03, len(X))
+    fields["pair_distance"] = (fields["pair_distance"] * np.repeat(stretch, X.pair_sizes)).astype(np.float32)
+    other = np.repeat(rng.random(len(X)) < 0.5, X.site_sizes)
+    numbers = fields["atomic_numbers"] + np.where(other, rng.integers(0, 2), 0)
+    fields["atomic_numbers"] = numbers.clip(1, 83).astype(np.int16)
+    oxidation = fields["site_features"][:, X.site_feature_names.index("OxidationState")]
+    described, _ = describe_sites(X.site_feature_names, fields["atomic_numbers"], oxidation)
+    fields["site_features"] = described.astype(np.float32)
+    offsets = [np.append(0, np.cumsum(sizes)) for sizes in (X.site_sizes, X.pair_sizes)]
+    return RaggedCrystals(fields, *offsets, **X.metadata)
+
+
+def make_store(path, n):
+    """Write a store of about n crystals, unless it is there."""
+    if path.is_dir():
+        return
+    X = SupercellFeaturizer.from_preset("paper", max_atoms=MAX_ATOMS, n_jobs=2).transform(bundled())
+    folders = []
+    for seed in range(-(-n // len(X))):
+        folders.append(path.with_name(f"{path.name}.part{seed}"))
+        if not folders[-1].is_dir():
+            strained(X, seed).save(folders[-1])
+    concatenate_stores(path, folders)
+
+
+def target_of(X):
+    """Make a target of every crystal: the number of its sites, with noise."""
+    return X.primitive_sizes + np.random.default_rng(0).normal(0, 0.1, len(X))
+
+
+def drop_pages(path):
+    """Ask the system to forget what it keeps of files."""
+    for file in path.glob("*.npy"):
+        descriptor = os.open(file, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def own_memory():
+    """MiB of this process without pages of files."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
+
+
+def epoch(X, y, peak):
+    """Seconds and own memory of an epoch after the first, which is short."""
+    model = SiteNetRegressor(max_epochs=1, batch_size=256, random_state=0, **SMALL)
+    model.fit(X[:2000], y[:2000])
+    watch = threading.Thread(target=watch_memory, args=(peak,), daemon=True)
+    watch.start()
+    start = time.perf_counter()
+    model.fit(X, y)
+    return time.perf_counter() - start
+
+
+def watch_memory(peak):
+    """Keep the largest own memory."""
+    while True:
+        peak[0] = max(peak[0], own_memory())
+        time.sleep(0.2)
+
+
+def measure(path, rows, in_memory, results):
+    """Train on some rows of the store in a process of its own."""
+    torch.set_num_threads(1)
+    X = RaggedCrystals.open(path, verify=False)
+    y = target_of(X)
+    X, y = (X[rows], y[rows]) if rows is not None else (X, y)
+    if in_memory:
+        X = X.compact()
+    drop_pages(path)
+    peak = [0.0]
+    results.put((epoch(X, y, peak), peak[0], len(X)))
+
+
+def share(rank, n_processes, rendezvous, path, rows, results):
+    """Train as one of several processes that share every batch."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=n_processes)
+    X = RaggedCrystals.open(path, verify=False)
+    y = target_of(X)[rows]
+    start = time.perf_counter()
+    model = SiteNetRegressor(max_epochs=5, batch_size=256, dropout=0.0, random_state=0).fit(X[rows], y)
+    results.put((rank, model.history_[:, "train_loss"], time.perf_counter() - start))
+    torch.distributed.destroy_process_group()
+
+
+def in_process(function, *arguments, n=1):
+    """Run a function in n new processes and return what they found, in order."""
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    ranks = [(rank, n) for rank in range(n)] if function is share else [()]
+    processes = [context.Process(target=function, args=(*rank, *arguments, results)) for rank in ranks]
+    for process in processes:
+        process.start()
+    found = [results.get() for _ in processes]
+    for process in processes:
+        process.join()
+    return sorted(found)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n-crystals", type=int, default=1_000_000)
+    parser.add_argument("--n-epoch", type=int, default=50_000, help="crystals of the epochs that are compared")
+    parser.add_argument("--n-shared", type=int, default=2000, help="crystals of the processes that share batches")
+    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=Path("million"))
+    options = parser.parse_args()
+    options.folder.mkdir(exist_ok=True)
+    path = options.folder / f"{options.n_crystals}.store"
+    make_store(path, options.n_crystals)
+    size = sum(file.stat().st_size for file in path.iterdir()) / 2**20
+    X = RaggedCrystals.open(path, verify=False)
+    print(f"{len(X):,} crystals, {size:.0f} MiB on the disk", flush=True)
+    rows = np.random.default_rng(0).choice(len(X), min(options.n_epoch, len(X)), replace=False)
+    times = {True: [], False: []}
+    for _ in range(options.repeat):
+        for in_memory in (True, False):
+            times[in_memory].append(in_process(measure, path, rows, in_memory)[0])
+    memory, disk = (min(seconds for seconds, *_ in times[kind]) for kind in (True, False))
+    print(f"epoch of {len(rows):,} random crystals: {memory:.1f} s in memory, {disk:.1f} s from the disk", flush=True)
+    print(f"the disk costs {disk / memory - 1:+.1%}", flush=True)
+    for part in (slice(0, len(X) // 10), slice(0, len(X))):
+        ((seconds, own, n),) = in_process(measure, path, np.arange(len(X))[part], False)
+        print(f"epoch of {n:,} crystals: {seconds:.0f} s, at most {own:.0f} MiB of its own", flush=True)
+    few = rows[: options.n_shared]
+    (_, one, alone), *_ = in_process(share, f"file://{options.folder.resolve()}/one", path, few)
+    (_, two, together), *_ = in_process(share, f"file://{options.folder.resolve()}/two", path, few, n=2)
+    for name, losses, seconds in (("one process", one, alone), ("two processes", two, together)):
+        print(f"{name:<14}{seconds:6.1f} s, losses " + " ".join(f"{loss:.6f}" for loss in losses))
+    for name in ("one", "two"):
+        (options.folder / name).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

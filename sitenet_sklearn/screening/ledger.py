@@ -87,12 +87,6 @@ class Ledger:
         """Number of rows that are finished; they are the first ones."""
         return self._connection.execute("SELECT coalesce(max(row) + 1, 0) FROM rows").fetchone()[0]
 
-    @property
-    def columns(self):
-        """Names of the answers; an empty list as long as there are none."""
-        found = self._connection.execute("SELECT value FROM job WHERE name = 'columns'").fetchone()
-        return json.loads(found[0]) if found else []
-
     def counts(self):
         """Count rows, crystals and rows that failed."""
         failed = self._connection.execute("SELECT count(*) FROM rows WHERE reason IS NOT NULL").fetchone()[0]
@@ -111,7 +105,7 @@ class Ledger:
                 return number
         return None
 
-    def add(self, rows, crystals, columns):
+    def add(self, rows, crystals):
         """Add rows and new crystals, all of them or none.
 
         Parameters
@@ -120,16 +114,11 @@ class Ledger:
             The next rows.
         crystals : list of tuple
             Number, `Fingerprint` and answers as JSON, of each crystal of these rows that is new.
-        columns : sequence of str
-            Names of the answers.
         """
         encoded = [(number, found.key, found.projections.tobytes(), answers) for number, found, answers in crystals]
         with self._connection:
             self._connection.executemany("INSERT INTO crystals VALUES (?, ?, ?, ?)", encoded)
             self._connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
-            if columns:
-                entry = ("columns", json.dumps(list(columns)))
-                self._connection.execute("INSERT OR REPLACE INTO job VALUES (?, ?)", entry)
 
     def __iter__(self):
         """Yield `Finished` rows in order."""

@@ -57,8 +57,9 @@ def run_rounds(ledger, tables, model_file, *, level=0.9, n_jobs=None, done=None)
     tables, start, pending, told = iter(tables), ledger.n_rows, Round([], {}, []), set()
     waiting: deque = deque()
     while True:
-        waiting.extend(islice(tables, CHUNKS_A_PROCESS * effective_n_jobs(n_jobs) - len(waiting)))
-        featurized, predicted, columns, held = [], {}, [], [0]
+        n_chunks = CHUNKS_A_PROCESS * max(1, effective_n_jobs(n_jobs))  # workers of a cluster come and go
+        waiting.extend(islice(tables, max(0, n_chunks - len(waiting))))
+        featurized, predicted, held = [], {}, [0]
         tasks = chain.from_iterable(
             filter(None, pair)
             for pair in zip_longest(
@@ -74,11 +75,10 @@ def run_rounds(ledger, tables, model_file, *, level=0.9, n_jobs=None, done=None)
                 _warn_of_new(result.warnings, told)
             else:
                 predicted.update(zip(result.numbers, result.answers, strict=True))
-                columns = result.columns
                 progress.add(len(result.numbers))
         if pending.rows:
             new = [(number, found, predicted[number]) for number, found in pending.crystals.items()]
-            ledger.add(pending.rows, new, columns)
+            ledger.add(pending.rows, new)
         if not featurized:
             return
         featurized.sort(key=lambda part: part.start)

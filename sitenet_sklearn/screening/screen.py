@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -149,8 +150,9 @@ def screen(
     """
     ranking = Ranking(top, by, between, smallest, diverse)
     sources = [Path(source) for source in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
-    check_level(level)
-    ranking.scoring(_answers_of(model, level))
+    _check_options(sources, level, chunk_size)
+    answers = _answers_of(model, level)
+    ranking.scoring(answers)
     files = _output_files(Path(output), sources, overwrite=overwrite)
     reading = {"structure_column": structure_column, "chunk_size": chunk_size}
     n_rows, checksum = contents_of(_with_progress(read_tables(sources, **reading), verbose))
@@ -162,16 +164,19 @@ def screen(
         with tqdm(**progress, smoothing=0.1) as bar:
             rows = rows_from(sources, done, **reading)
             run_rounds(work.ledger, rows, work.model_file, level=level, n_jobs=n_jobs, done=bar.update)
+        if work.ledger.n_rows != n_rows:
+            raise RuntimeError(
+                f"the sources had {n_rows} rows at the start, and {work.ledger.n_rows} now: do not alter them"
+            )
         about = {"model": model, "data": ", ".join(source.name for source in sources)}
         about |= {"quantity": quantity, "unit": unit}
-        return _finish(work, files, ranking, about, sources=sources, n_jobs=n_jobs, **reading)
+        return _finish(work, files, ranking, answers, about, sources=sources, n_jobs=n_jobs, **reading)
 
 
-def _finish(work, files, ranking, about, **where):
+def _finish(work, files, ranking, columns, about, **where):
     """Write the table of all rows, that of the best, and the report; the first gets its name last."""
     output, top_file, report_file = files
-    ledger, columns = work.ledger, work.ledger.columns or ["prediction", "lower", "upper"]
-    score, best, distributions = ranking.scoring(columns), Best(ranking.pool), Distributions()
+    ledger, score, best, distributions = work.ledger, ranking.scoring(columns), Best(ranking.pool), Distributions()
     with written_whole(output) as temporary:
         with table_writer(temporary, output.suffix) as write:
             rows = iter(ledger)
@@ -197,6 +202,15 @@ def _finish(work, files, ranking, about, **where):
             **about,
         )
     return Screening(*files, top, **counts)
+
+
+def _check_options(sources, level, chunk_size):
+    """Raise a ValueError for options that mean nothing."""
+    if not sources:
+        raise ValueError("screen takes at least one source: a table, folder, archive or file of crystals")
+    check_level(level)
+    if not isinstance(chunk_size, Integral) or isinstance(chunk_size, bool) or chunk_size < 1:
+        raise ValueError(f"chunk_size must be a positive integer, got {chunk_size!r}")
 
 
 def _answers_of(model, level):

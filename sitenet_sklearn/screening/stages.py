@@ -55,11 +55,10 @@ class Featurized(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """Answers of the model: for every crystal its number and its answers as JSON, and the names of these."""
+    """Answers of the model: for every crystal its number, and the columns of `prediction_columns` as a list in JSON."""
 
     numbers: list[int]
     answers: list[str]
-    columns: list[str]
 
 
 def featurize_rows(model_file, table, start):
@@ -112,7 +111,7 @@ def predict_crystals(model_file, numbers, crystals, level):
     with single_thread():
         table = prediction_columns(estimator, crystals, level)
     answers = [json.dumps(row) for row in table.astype(object).to_numpy().tolist()]
-    return Predicted(numbers, answers, list(table))
+    return Predicted(numbers, answers)
 
 
 def represent_rows(model_file, table):

@@ -22,8 +22,8 @@ from sitenet_sklearn.datasets import load_dielectric
 from sitenet_sklearn.screening import suggest
 from sitenet_sklearn.screening.suggest import STRATEGIES
 
-N_TEST, N_START, N_BATCH, N_ROUNDS, N_LARGEST = 300, 50, 50, 6, 35
-EPOCHS_FIRST, EPOCHS = 40, 20
+N_TEST, N_START, N_BATCH, N_ROUNDS, N_LARGEST = 300, 50, 50, 5, 35
+EPOCHS_FIRST, EPOCHS = 30, 10
 
 
 def train(ensemble, X, y, n_epochs):
@@ -43,14 +43,15 @@ def run(X, y, strategy, seed):
     ensemble.estimators_ = [SiteNetRegressor(random_state=10 * seed + k) for k in range(3)]
     train(ensemble, X[known], y[known], EPOCHS_FIRST)
     rows = []
-    for _ in range(N_ROUNDS):
+    while True:
         error = mean_absolute_error(y[test], ensemble.predict(X[test]))
         rows.append((len(known), error, len(largest & set(known.tolist())) / N_LARGEST))
+        if len(rows) == N_ROUNDS:
+            return rows
         options = {"best": y[known].max(), "labelled": X[known], "random_state": seed}
         chosen = suggest(ensemble, X[pool], N_BATCH, strategy, **options)
         known, pool = np.append(known, pool[chosen]), np.delete(pool, chosen)
         train(ensemble, X[known], y[known], EPOCHS)
-    return rows
 
 
 def draw(path, results):

@@ -7,8 +7,8 @@ an earlier crystal described otherwise), screens them with a model of the librar
 
 - the wall-clock time of looking at the sources, of the rounds, of writing the table and finding the best crystals in
   the sources, and of writing these and the report;
-- what the rounds would take if no process ever waited: the time of a sample of chunks in one process, by the number of
-  processes;
+- how many crystals a process featurizes and predicts in a second, and which share of the time of the rounds processes
+  wait, for each other at the end of a round, for their next chunk or for the start of all;
 - the memory of the process that drives the others, and the bytes of the files;
 - how many of the rows that describe a crystal again were found;
 - the same for 10^6, 10^7 and 10^8 rows, in proportion to the rows; the best crystals and the report cost the same for
@@ -28,11 +28,7 @@ import pandas as pd
 from crystals import write_variants
 
 from sitenet_sklearn import load_pretrained
-from sitenet_sklearn.network.weights_file import stored_checksum
-from sitenet_sklearn.pretrained import pretrained_file
-from sitenet_sklearn.screening import screen
-from sitenet_sklearn.screening.stages import ModelFile, featurize_rows, model_of, predict_crystals
-from sitenet_sklearn.tables.reading import read_tables
+from sitenet_sklearn.screening import rounds, screen
 
 SHARE_AGAIN = 0.2
 STAGES = {"look": ("contents_of",), "rounds": ("run_rounds",), "table": ("_finish",)}
@@ -55,22 +51,18 @@ def timed(seconds):
         setattr(MODULE, name, measured)
 
 
-def sample_rates(path, model, chunk_size, n_chunks):
-    """Crystals a second that one process featurizes, and predicts."""
-    file = pretrained_file(model)
-    model_file = ModelFile(str(file), stored_checksum(file))
-    model_of(model_file)
-    tables = [table for table, _ in zip(read_tables([path], chunk_size=chunk_size), range(n_chunks + 1), strict=False)]
-    first = featurize_rows(model_file, tables[0], 0)  # warms up
-    predict_crystals(model_file, list(range(len(first.ids))), first.crystals, 0.9)
-    start = time.perf_counter()
-    featurized = [featurize_rows(model_file, table, 0) for table in tables[1:]]
-    middle = time.perf_counter()
-    for part in featurized:
-        predict_crystals(model_file, list(range(len(part.ids))), part.crystals, 0.9)
-    end = time.perf_counter()
-    n = sum(len(table) for table in tables[1:])
-    return n / (middle - start), n / (end - middle)
+def busy(name, path):
+    """Let a stage of the rounds note in a file how long each of its calls takes, in whatever process."""
+    function = getattr(rounds, name)
+
+    def measured(*args):
+        start = time.perf_counter()
+        found = function(*args)
+        with path.open("a") as file:
+            file.write(f"{name} {time.perf_counter() - start}\n")
+        return found
+
+    setattr(rounds, name, measured)
 
 
 class Memory(threading.Thread):
@@ -102,7 +94,6 @@ def main():
     parser.add_argument("--n-crystals", type=int, default=100_000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--chunk-size", type=int, default=256)
-    parser.add_argument("--sample", type=int, default=8, help="chunks to measure in one process")
     parser.add_argument("--model", default="band_gap")
     parser.add_argument("--folder", type=Path, default=Path("screening"))
     options = parser.parse_args()
@@ -110,7 +101,10 @@ def main():
     path, output = options.folder / f"{options.n_crystals}.jsonl", options.folder / "screened.parquet"
     write_variants(path, options.n_crystals, share_again=SHARE_AGAIN, n_jobs=options.jobs)
     shutil.rmtree(f"{output}.partial", ignore_errors=True)
-    featurize, predict = sample_rates(path, options.model, options.chunk_size, options.sample)
+    notes = options.folder / "calls.txt"
+    notes.unlink(missing_ok=True)
+    for name in ("featurize_rows", "predict_crystals"):
+        busy(name, notes)
     seconds, memory = {}, Memory(output.with_name(f"{output.name}.partial") / "ledger.sqlite")
     timed(seconds)
     memory.start()
@@ -119,13 +113,15 @@ def main():
     )
     seconds["table"] -= seconds["report"]
     n, total = found.n_rows, sum(seconds.values())
-    ideal = (n / featurize + found.n_crystals / predict) / options.jobs
+    calls = pd.read_csv(notes, sep=" ", header=None).groupby(0)[1].sum()
+    waiting = 1 - calls.sum() / (options.jobs * seconds["rounds"])
     share, made = found_again(pd.read_parquet(output, columns=["id", "duplicate_of"]))
     print(f"{n:,} rows, {found.n_crystals:,} crystals, {found.n_failed:,} failed, {options.jobs} processes")
-    print(f"one process featurizes {featurize:.0f} and predicts {predict:.0f} crystals/s")
+    rates = n / calls["featurize_rows"], found.n_crystals / calls["predict_crystals"]
+    print("a process featurizes {:.0f} and predicts {:.0f} crystals/s".format(*rates))
     for stage, value in seconds.items():
         print(f"{stage:<8}{value:8.1f} s {value / total:6.1%}")
-    print(f"rounds without waiting{ideal:8.1f} s, so that waiting takes {1 - ideal / seconds['rounds']:.1%} of them")
+    print(f"processes wait in {waiting:.1%} of the time of the rounds")
     print(f"{n / total:.0f} rows/s; {share:.2%} of the {made:,} crystals described again were found")
     half = len(memory.sizes) // 2
     print(f"memory {max(memory.sizes[:half]):.0f} MiB in the first half, {max(memory.sizes[half:]):.0f} in the second")

@@ -193,6 +193,8 @@ def test_wrong_calls_are_refused_before_any_work(tmp_path, candidates, structure
         ((network[-1], candidates, output, {}), "first step is a SupercellFeaturizer"),
         ((network, candidates, tmp_path / "gaps.txt", {}), "must end in .csv or .parquet"),
         ((network, candidates, output, {"level": 90}), "level must lie between 0 and 1"),
+        ((network, candidates, output, {"chunk_size": 0}), "chunk_size must be a positive integer, got 0"),
+        ((network, [], output, {}), "at least one source"),
     ):
         *given, options = arguments
         with pytest.raises(ValueError, match=message):
@@ -210,3 +212,31 @@ def test_files_that_exist_are_not_replaced(tmp_path, candidate_model, structures
     screen(candidate_model, tmp_path / "a.cif", tmp_path / "gaps.csv", n_jobs=1, overwrite=True)
     with pytest.raises(ValueError, match="would replace what is read"):
         screen(candidate_model, tmp_path / "gaps-top.csv", tmp_path / "gaps.csv", n_jobs=1, overwrite=True)
+
+
+def test_sources_that_change_meanwhile_are_told(tmp_path, candidate_model, candidates, monkeypatch):
+    path = tmp_path / "candidates.jsonl"
+    lines = candidates.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:6]))
+    real = rounds.featurize_rows
+
+    def altering(*given):
+        path.write_text("".join(lines[:3]))
+        return real(*given)
+
+    monkeypatch.setattr(rounds, "featurize_rows", altering)
+    monkeypatch.setattr(rounds, "CHUNKS_A_PROCESS", 1)
+    with pytest.raises((RuntimeError, ValueError), match=r"do not alter them|not read"):
+        screen(candidate_model, path, tmp_path / "gaps.csv", chunk_size=2, n_jobs=1)
+    assert not (tmp_path / "gaps.csv").exists()
+
+
+@pytest.mark.parametrize("n_workers", [[0, 3, 1], [5, 1, 1, 1]])
+def test_workers_may_come_and_go(tmp_path, whole, candidate_model, candidates, monkeypatch, n_workers):
+    counts = iter(n_workers)
+    monkeypatch.setattr(rounds, "effective_n_jobs", lambda _: next(counts, 1))
+    monkeypatch.setattr(rounds, "MAX_HELD", 1)  # chunks of a round are left over
+    found = screen(candidate_model, candidates, tmp_path / "gaps.csv", top=5, by="lower", chunk_size=3, n_jobs=1)
+    ours, theirs = pd.read_csv(found.output), pd.read_csv(whole.output)
+    assert ours["id"].tolist() == theirs["id"].tolist()
+    np.testing.assert_allclose(ours["prediction"], theirs["prediction"], atol=1e-4)

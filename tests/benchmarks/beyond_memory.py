@@ -7,15 +7,14 @@ second in other elements (sites keep their kinds, so that records stay what comp
 
 - an epoch on crystals drawn at random from the store, through memory maps whose pages are dropped from the cache
   before, against the same crystals in memory;
-- the memory of the process itself, without pages of files, while it trains one epoch on a tenth of the store and on
-  all;
+- the memory of the process itself, without pages of files, while it trains for some minutes on a tenth of the store,
+  and on all of it;
 - the losses of one process and of two that share every batch.
 """
 
 import argparse
 import multiprocessing
 import os
-import threading
 import time
 from pathlib import Path
 
@@ -75,41 +74,38 @@ def drop_pages(path):
         os.close(descriptor)
 
 
-def own_memory():
-    """MiB of this process without pages of files."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
+def own_memory(pid):
+    """MiB of a process without pages of files, 0 when it has ended."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")), 0.0)
 
 
-def epoch(X, y, peak):
-    """Seconds and own memory of an epoch after the first, which is short."""
-    model = SiteNetRegressor(max_epochs=1, batch_size=256, random_state=0, **SMALL)
-    model.fit(X[:2000], y[:2000])
-    watch = threading.Thread(target=watch_memory, args=(peak,), daemon=True)
-    watch.start()
-    start = time.perf_counter()
-    model.fit(X, y)
-    return time.perf_counter() - start
-
-
-def watch_memory(peak):
-    """Keep the largest own memory."""
-    while True:
-        peak[0] = max(peak[0], own_memory())
+def own_memory_while_training(path, rows, seconds):
+    """Largest own memory, in MiB, of a process that trains on some rows for so long."""
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=measure, args=(path, rows, False, context.Queue()))
+    process.start()
+    largest, end = 0.0, time.monotonic() + seconds
+    while process.is_alive() and time.monotonic() < end:
+        largest = max(largest, own_memory(process.pid))
         time.sleep(0.2)
+    process.kill()
+    process.join()
+    return largest
 
 
 def measure(path, rows, in_memory, results):
-    """Train on some rows of the store in a process of its own."""
+    """Train one epoch on some rows of the store, after a short one that warms up, and say how long it takes."""
     torch.set_num_threads(1)
     X = RaggedCrystals.open(path, verify=False)
-    y = target_of(X)
-    X, y = (X[rows], y[rows]) if rows is not None else (X, y)
-    if in_memory:
-        X = X.compact()
+    y = target_of(X)[rows]
+    X = X[rows].compact() if in_memory else X[rows]
+    model = SiteNetRegressor(max_epochs=1, batch_size=256, random_state=0, **SMALL)
+    model.fit(X[:2000], y[:2000])
     drop_pages(path)
-    peak = [0.0]
-    results.put((epoch(X, y, peak), peak[0], len(X)))
+    start = time.perf_counter()
+    model.fit(X, y)
+    results.put((time.perf_counter() - start,))
 
 
 def share(rank, n_processes, rendezvous, path, rows, results):
@@ -143,6 +139,7 @@ def main():
     parser.add_argument("--n-crystals", type=int, default=1_000_000)
     parser.add_argument("--n-epoch", type=int, default=50_000, help="crystals of the epochs that are compared")
     parser.add_argument("--n-shared", type=int, default=2000, help="crystals of the processes that share batches")
+    parser.add_argument("--seconds", type=float, default=180, help="how long to watch the memory")
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("million"))
     options = parser.parse_args()
@@ -161,8 +158,9 @@ def main():
     print(f"epoch of {len(rows):,} random crystals: {memory:.1f} s in memory, {disk:.1f} s from the disk", flush=True)
     print(f"the disk costs {disk / memory - 1:+.1%}", flush=True)
     for part in (slice(0, len(X) // 10), slice(0, len(X))):
-        ((seconds, own, n),) = in_process(measure, path, np.arange(len(X))[part], False)
-        print(f"epoch of {n:,} crystals: {seconds:.0f} s, at most {own:.0f} MiB of its own", flush=True)
+        some = np.arange(len(X))[part]
+        own = own_memory_while_training(path, some, options.seconds)
+        print(f"training on {len(some):,} crystals: at most {own:.0f} MiB of its own", flush=True)
     few = rows[: options.n_shared]
     (_, one, alone), *_ = in_process(share, f"file://{options.folder.resolve()}/one", path, few)
     (_, two, together), *_ = in_process(share, f"file://{options.folder.resolve()}/two", path, few, n=2)

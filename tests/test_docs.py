@@ -24,11 +24,20 @@ from sitenet_sklearn.crystals.site_features import SITE_FEATURES
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-ROOMS = ("crystals", "featurization", "network", "training", "estimators", "analysis", "tuning", "tables", "displays")
-MODULES = [
-    "sitenet_sklearn",
-    *(f"sitenet_sklearn.{name}" for name in (*ROOMS, "datasets", "metrics", "exceptions", "pretrained")),
-]
+ROOMS = (
+    "crystals",
+    "featurization",
+    "network",
+    "training",
+    "estimators",
+    "analysis",
+    "tuning",
+    "tables",
+    "displays",
+    "screening",
+)
+FILES = ("datasets", "metrics", "exceptions", "pretrained")
+MODULES = ["sitenet_sklearn", *(f"sitenet_sklearn.{name}" for name in (*ROOMS, *FILES))]
 """Where public names are: what the `__all__` of one of these names is public."""
 
 NAMES = {"INTERACTION_FEATURES": INTERACTION_FEATURES, "SITE_FEATURES": SITE_FEATURES, "torch": torch, "np": np}
@@ -184,7 +193,10 @@ def test_version_is_in_the_changelog():
 
 def test_lowest_versions_are_those_of_the_project():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [project["optional-dependencies"][extra] for extra in ("cli", "ase", "dask", "tune", "serve", "examples")]
+    extras = [
+        project["optional-dependencies"][extra]
+        for extra in ("cli", "ase", "dask", "screen", "tune", "serve", "examples")
+    ]
     listed = sum(extras, project["dependencies"])
     required = dict.fromkeys(entry for entry in listed if not entry.startswith("sitenet-sklearn["))
     pinned = [line for line in (ROOT / "tests" / "lowest.txt").read_text().splitlines() if not line.startswith("#")]

@@ -16,7 +16,7 @@ from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.tables.predictions import PredictionFile, predict_tables
 from sitenet_sklearn.tables.reading import is_table, read_tables
 
-from . import analysis, serve, training
+from . import analysis, screening, serve, training
 from .demo import FILES, run_demo
 from .options import (
     CrystalFiles,
@@ -157,6 +157,7 @@ for command in (
     demo,
     training.fit,
     predict,
+    screening.screen,
     analysis.evaluate,
     analysis.explain,
     training.tune,

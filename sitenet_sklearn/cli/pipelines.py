@@ -20,7 +20,8 @@ from sitenet_sklearn.estimators.parameters import LAYERS
 from sitenet_sklearn.estimators.persistence import load_model, save_model
 from sitenet_sklearn.estimators.regressor import SiteNetRegressor
 from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
-from sitenet_sklearn.tables.reading import content_hash, read_tables
+from sitenet_sklearn.tables.contents import contents_of
+from sitenet_sklearn.tables.reading import read_tables
 from sitenet_sklearn.training.devices import resolve_device
 
 
@@ -199,6 +200,6 @@ def study_name(data, structure_column, settings, pipeline):
     ignored = {"featurizer__n_jobs", "featurizer__verbose", "sitenet__device", "sitenet__verbose"}
     parameters = {name: repr(value) for name, value in pipeline.get_params().items() if "__" in name}
     parameters = {name: value for name, value in parameters.items() if name not in ignored}
-    content = content_hash(read_tables([data], structure_column=structure_column))
+    content = contents_of(read_tables([data], structure_column=structure_column)).checksum
     text = json.dumps([content, settings, sorted(parameters.items())])
     return f"sitenet-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

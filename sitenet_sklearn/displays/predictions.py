@@ -6,6 +6,7 @@ from scipy.stats import norm
 from sklearn.metrics import mean_absolute_error
 
 from .base import Display
+from .periodic_table import draw_periodic_table
 
 ZERO_GAP = 1e-3
 """Values up to this count as no gap."""
@@ -177,21 +178,7 @@ class ElementErrorDisplay(Display):
     def plot(self, ax=None):
         """Draw on axes, by default on new ones, and return the display."""
         ax = self._axes(ax, figsize=(10, 5))
-        table = np.full((9, 18), np.nan)
-        for element in Element:
-            row, column = _place(element)
-            table[row, column] = self.errors.get(element.symbol, np.nan)
-        image = ax.imshow(table, cmap="cividis_r")
-        for element in Element:
-            if element.symbol in self.errors:
-                row, column = _place(element)
-                text = f"{element.symbol}\n{self.counts[element.symbol]}"
-                dark = image.norm(table[row, column]) > 0.5
-                ax.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
-            elif element.Z <= 103:
-                ax.text(*_place(element)[::-1], element.symbol, ha="center", va="center", fontsize=7, color="silver")
-        self.figure_.colorbar(image, ax=ax, label=f"mean absolute error ({self.unit})", shrink=0.7)
-        ax.set_axis_off()
+        draw_periodic_table(ax, self.errors, texts=self.counts, label=f"mean absolute error ({self.unit})")
         ax.set_title("error by element, with the number of crystals that hold it")
         return self
 
@@ -276,12 +263,3 @@ def _symbols(crystal):
     if hasattr(crystal, "composition"):
         return {element.symbol for element in crystal.composition.element_composition}
     return {Element.from_Z(int(z)).symbol for z in np.unique(crystal.atomic_numbers)}
-
-
-def _place(element):
-    """Row and column on a table with the lanthanoids and actinoids below."""
-    if 57 <= element.Z <= 71:
-        return 7, element.Z - 55
-    if 89 <= element.Z <= 103:
-        return 8, element.Z - 87
-    return element.row - 1, element.group - 1

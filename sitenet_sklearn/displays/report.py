@@ -1,22 +1,14 @@
 """Reports of predictions: one HTML file with metrics, figures and the largest errors, that needs nothing else."""
 
-import base64
-import io
-from datetime import datetime
-from importlib.resources import files
-
 import numpy as np
 import pandas as pd
 
-from sitenet_sklearn._files import written_whole
-from sitenet_sklearn._pipelines import steps_of
-from sitenet_sklearn._versions import versions
-from sitenet_sklearn.analysis.summary import changed_parameters
 from sitenet_sklearn.metrics import classification_metrics, regression_metrics
 
+from .pages import figure, table, write_page
 from .predictions import ElementErrorDisplay, ErrorDisplay, ParityDisplay, UncertaintyDisplay
 
-DPI = 170
+WIDE = (11.0, 5.2)
 
 MEANINGS = {
     "MAE": "mean absolute error",
@@ -89,8 +81,6 @@ def write_report(
     ...     "0.100" in Path(f"{folder}/report.html").read_text(encoding="utf-8")
     True
     """
-    from jinja2 import Environment, StrictUndefined
-
     ids = (
         list(map(str, structures.index))
         if isinstance(structures, pd.Series)
@@ -102,23 +92,18 @@ def write_report(
             f"{len(crystals)} crystals, {len(y_true)} true values and {len(predictions)} predictions are not as many"
         )
     if any(name.startswith("probability_") for name in predictions):
-        parts = [_part_of_classes(crystals, y_true, predictions, names[0], n_worst)]
+        targets = [_part_of_classes(crystals, y_true, predictions, names[0], n_worst)]
     else:
-        parts = _parts_of_numbers(crystals, y_true, predictions, names=names, unit=unit, n_worst=n_worst)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
-    text = template.render(
-        title=title,
-        model="Predictions" if model is None else _class_name(model),
+        targets = _parts_of_numbers(crystals, y_true, predictions, names=names, unit=unit, n_worst=n_worst)
+    write_page(
+        path,
+        "report.html",
+        model=model,
         data=f"{data} ({len(crystals):,} crystals)",
-        date=f"{datetime.now().astimezone():%d %B %Y, %H:%M %Z}",
-        parts=parts,
-        parameters=_parameters(model),
+        title=title,
+        targets=targets,
         left_out=_left_out(left_out),
-        versions=versions(),
     )
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _parts_of_numbers(crystals, y_true, predictions, *, names, unit, n_worst):
@@ -165,22 +150,22 @@ def _part_of_classes(crystals, y_true, predictions, name, n_worst):
 def _figures_of_numbers(crystals, true, predicted, std, **words):
     by_element = ElementErrorDisplay.from_predictions
     drawn = [
-        _figure(
+        figure(
             lambda ax: ParityDisplay.from_predictions(true, predicted, ax=ax, **words),
             "Predicted against true values. On the line, a prediction is right.",
         ),
-        _figure(
+        figure(
             lambda ax: ErrorDisplay.from_predictions(true, predicted, ax=ax, **words),
             "Absolute error against the true value: crystals, and the mean in bins.",
         ),
-        _figure(
+        figure(
             lambda ax: by_element(list(crystals), true, predicted, unit=words["unit"], ax=ax),
             "Mean absolute error of the crystals that hold an element, and their number.",
-            wide=True,
+            size=WIDE,
         ),
     ]
     if std is not None:
-        spread = _figure(
+        spread = figure(
             lambda ax: UncertaintyDisplay.from_predictions(true, predicted, std, ax=ax),
             "Share of true values inside intervals of the spread; below the line the spread is too small.",
         )
@@ -194,20 +179,20 @@ def _figures_of_classes(crystals, y_true, shares, classes, name):
     predicted = classes[shares.argmax(axis=1)]
     wrong = (predicted != y_true).astype(float)
     drawn = [
-        _figure(
+        figure(
             lambda ax: ConfusionMatrixDisplay.from_predictions(
                 y_true, predicted, labels=classes, ax=ax, cmap="Blues", colorbar=False
             ),
             f"True and predicted classes ({name}), in numbers of crystals.",
         ),
-        _figure(
+        figure(
             lambda ax: _draw_by_element(crystals, wrong, ax),
             "Share of wrong classes among the crystals that hold an element, and their number.",
-            wide=True,
+            size=WIDE,
         ),
     ]
     if len(classes) == 2 and len(np.unique(y_true)) == 2:
-        curve = _figure(
+        curve = figure(
             lambda ax: RocCurveDisplay.from_predictions(
                 y_true, shares[:, 1], pos_label=classes[1], ax=ax, plot_chance_level=True, name=str(classes[1])
             ),
@@ -223,25 +208,6 @@ def _draw_by_element(crystals, wrong, ax):
     display.figure_.axes[-1].set_ylabel("share of wrong classes")
 
 
-def _figure(draw, caption, *, wide=False):
-    """Draw and encode a figure."""
-    from matplotlib.figure import Figure
-
-    size = (11.0, 5.2) if wide else (4.8, 4.0)
-    figure = Figure(figsize=size, layout="constrained")
-    draw(figure.add_subplot())
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI, metadata={"Software": None})
-    return {
-        "png": base64.b64encode(buffer.getvalue()).decode(),
-        "width": round(size[0] * DPI),
-        "height": round(size[1] * DPI),
-        "wide": wide,
-        "alt": caption,
-        "caption": caption,
-    }
-
-
 def _worst_numbers(crystals, true, predicted, std, *, unit, n_worst):
     errors = np.abs(predicted - true)
     worst = np.argsort(-errors, kind="stable")[:n_worst]
@@ -253,7 +219,7 @@ def _worst_numbers(crystals, true, predicted, std, *, unit, n_worst):
     ]
     columns = ["id", "formula", "true", "predicted", "error", *spread]
     caption = f"The {len(worst)} crystals with the largest absolute errors" + (f"; in {unit}" if unit else "")
-    return _table(caption, columns, rows, numbers=range(2, len(columns)))
+    return table(caption, columns, rows, numbers=range(2, len(columns)))
 
 
 def _worst_classes(crystals, y_true, shares, classes, n_worst):
@@ -262,7 +228,7 @@ def _worst_classes(crystals, y_true, shares, classes, n_worst):
     worst = np.argsort(of_truth, kind="stable")[:n_worst]
     rows = [[*_name_of(crystals, k), y_true[k], classes[shares[k].argmax()], f"{of_truth[k]:.3f}"] for k in worst]
     caption = f"The {len(worst)} crystals whose true class got the lowest probability"
-    return _table(caption, ["id", "formula", "true", "predicted", "probability of the true class"], rows, numbers=(4,))
+    return table(caption, ["id", "formula", "true", "predicted", "probability of the true class"], rows, numbers=(4,))
 
 
 def _name_of(crystals, k):
@@ -280,27 +246,13 @@ def _metrics_table(metrics, unit):
         [name, " ".join(filter(None, (value, of_unit))), MEANINGS[name]]
         for name, value, of_unit in _cards(metrics, unit)
     ]
-    return _table("Errors over all crystals", ["metric", "value", "meaning"], rows, numbers=(1,))
+    return table("Errors over all crystals", ["metric", "value", "meaning"], rows, numbers=(1,))
 
 
 def _number(value):
     return f"{value:,}" if isinstance(value, int) else ("not defined" if np.isnan(value) else f"{value:.3f}")
 
 
-def _parameters(model):
-    changed = {} if model is None else changed_parameters(model)
-    rows = [[name, repr(value)] for name, value in changed.items()] or [["all", "defaults, or not known"]]
-    return _table("Parameters that differ from the defaults", ["parameter", "value"], rows)
-
-
 def _left_out(failures):
     rows = [[str(failure.index), failure.name, failure.formula, failure.reason] for failure in failures]
-    return _table(f"{len(rows)} rows that could not be used", ["row", "id", "formula", "reason"], rows)
-
-
-def _table(caption, columns, rows, numbers=()):
-    return {"caption": caption, "columns": columns, "rows": rows, "numbers": list(numbers)}
-
-
-def _class_name(model):
-    return " and ".join(type(step).__name__ for step in steps_of(model))
+    return table(f"{len(rows)} rows that could not be used", ["row", "id", "formula", "reason"], rows)

@@ -26,7 +26,7 @@ def threads_for_tiles():
     ...     torch.get_num_threads()
     1
     """
-    with _single_threads() as before:
+    with single_thread() as before:
         token = _FOR_TILES.set(_FOR_TILES.get() or before)
         try:
             yield
@@ -60,7 +60,7 @@ def map_in_threads(function, items):
         return list(map(function, items))
     work = _Work(function, items)
     threads = [Thread(target=work.run, daemon=True) for _ in range(n_threads)]
-    with _single_threads():
+    with single_thread():
         try:
             for thread in threads:
                 thread.start()
@@ -101,8 +101,15 @@ class _Work:
 
 
 @contextmanager
-def _single_threads():
-    """Let torch compute with one thread, and afterwards with as many as before, which are given."""
+def single_thread():
+    """Let torch compute with one thread, and afterwards with as many as before, which are given.
+
+    Examples
+    --------
+    >>> with single_thread():
+    ...     torch.get_num_threads()
+    1
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -41,6 +41,12 @@ def write_model(path, header, tensors):
     write_whole_file(path, save(tensors, {"sitenet_sklearn": text, "checksum": checksum(text, tensors)}))
 
 
+def stored_checksum(path):
+    """Read the checksum that a file states: equal for equal models, whose files may differ in the order of bytes."""
+    with safe_open(path, "pt") as file:
+        return (file.metadata() or {}).get("checksum", "")
+
+
 def read_model(path):
     """Read a file and verify that it is whole.
 

@@ -14,7 +14,8 @@ from sitenet_sklearn.estimators.prediction_table import prediction_columns
 from sitenet_sklearn.exceptions import FeaturizationError
 from sitenet_sklearn.featurization.filtering import unusable
 
-from .reading import content_hash, read_structures
+from .contents import contents_of
+from .reading import read_structures
 
 _UNREADABLE: dict = {}
 """A crystal that every featurizer masks."""
@@ -203,7 +204,7 @@ class PredictionFile:
     def __init__(self, path, model_path, tables, *, form="csv", settings=None, overwrite=False):
         model = hashlib.sha256(Path(model_path).read_bytes()).hexdigest()
         self.form = form
-        self.file = PartialFile(path, f"{model} {content_hash(tables)} {form} {settings}", overwrite=overwrite)
+        self.file = PartialFile(path, f"{model} {contents_of(tables).checksum} {form} {settings}", overwrite=overwrite)
 
     @property
     def rows(self):

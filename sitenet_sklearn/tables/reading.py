@@ -1,7 +1,5 @@
-"""Crystals as files hold many of them: tables in CSV, lines of JSON, folders in CGCNN's form, single files."""
+"""Crystals as files hold many of them: tables in CSV, lines of JSON, folders, zips, databases of ASE, single files."""
 
-import hashlib
-import json
 import re
 import warnings
 from contextlib import suppress
@@ -12,13 +10,15 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
-from sitenet_sklearn.crystals.structures import as_structure, is_file, is_path
+from sitenet_sklearn.crystals.structures import as_structure, is_path
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
+from .ase_databases import read_ase_database
 from .rows import csv_frames, is_array, json_frames
+from .zips import other_members, read_zip
 
 CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-TABLES = (*CSV, ".jsonl", ".jsonl.gz")
+TABLES = (*CSV, ".jsonl", ".jsonl.gz", ".zip", ".db")
 """Endings of files that hold a table; every other file is one crystal, but for arrays in .json."""
 
 CRYSTAL_COLUMNS = ("structure", "cif", "poscar", "file", "path", "cif_file")
@@ -37,7 +37,7 @@ class CrystalTable:
     ids : list of str
         Column `id` or `material_id`, else the path of the file, else the number of the row, from 0.
     crystals : list
-        Paths, texts in CIF or POSCAR or JSON, or dicts.
+        Paths, texts in CIF or POSCAR or JSON, dicts, or a CrystalError where there is none.
     properties : pandas.DataFrame
         All other columns, as text or as JSON has them.
     """
@@ -69,7 +69,8 @@ def read_tables(paths, *, structure_column=None, chunk_size=1024):
     paths : list of path-like
         CSV files (.csv, .tsv, with commas, semicolons or tabs), lines of JSON (.jsonl) or an array (.json), all also as
         .gz; folders of CIF files with CGCNN's `id_prop.csv` (id, values, with names of columns or without), or of
-        crystals alone; files of one crystal each. Names of columns may be written in capitals.
+        crystals alone; zip archives of crystals (.zip); databases of ASE (.db); files of one crystal each. Names of
+        columns may be written in capitals.
     structure_column : str, default=None
         Column of crystals; None for the only one of `CRYSTAL_COLUMNS`.
     chunk_size : int, default=1024
@@ -146,7 +147,7 @@ def files_read(path):
     base = path if path.is_dir() else path.parent
     yield from path.iterdir() if path.is_dir() else ()
     with suppress(ValueError, FileNotFoundError):  # a damaged table: whoever reads it says so
-        for frame in _frames(path, 1024) if is_table(path) else ():
+        for frame in _frames(path, 1024) if is_table(path) and not _holds_crystals(path) else ():
             for column in frame:
                 yield from (base / entry for entry in frame[column] if _is_path(entry))
 
@@ -179,36 +180,6 @@ def read_structures(table, *, start=0, n_jobs=None):
     return [None if isinstance(found, str) else found for found in read], failures
 
 
-def content_hash(tables):
-    """Hash tables and all files that they name, so that altered ones are recognised.
-
-    Parameters
-    ----------
-    tables : iterable of CrystalTable
-        From `read_tables`.
-
-    Returns
-    -------
-    str
-        SHA-256, equal for copies elsewhere and for other sizes of chunks.
-    """
-    digest = hashlib.sha256()
-    for table in tables:
-        records = table.properties.to_dict("records") or [{}] * len(table)  # without columns there are no records
-        for name, crystal, values in zip(table.ids, table.crystals, records, strict=True):
-            if isinstance(crystal, Path):
-                content = crystal.read_bytes() if is_file(crystal) else b"no such file"
-            else:
-                content = _canonical(crystal)
-            for part in (name.encode(), content, _canonical(values)):
-                digest.update(hashlib.sha256(part).digest())
-    return digest.hexdigest()
-
-
-def _canonical(value):
-    return json.dumps(value, sort_keys=True, default=str).encode()
-
-
 def _read_with_warnings(crystal):
     """Read a crystal, or say why not; and what its reader warned of."""
     with warnings.catch_warnings(record=True) as caught:
@@ -231,6 +202,8 @@ def _warn_once_a_kind(ids, messages):
 
 
 def _read_or_reason(crystal):
+    if isinstance(crystal, CrystalError):
+        return str(crystal)
     try:
         return as_structure(crystal)
     except CrystalError as error:
@@ -242,11 +215,32 @@ def _table_in_chunks(path, structure_column, chunk_size):
     if not path.exists():
         raise FileNotFoundError(f"no such file or folder: {path}")
     start = 0
-    for frame in _frames(path, chunk_size):
-        yield _as_crystals(frame, path, structure_column, start)
-        start += len(frame)
+    if _holds_crystals(path):
+        tables = _archive_in_chunks(path, chunk_size)
+    else:
+        frames = _frames(path, chunk_size)
+        tables = (_as_crystals(frame, path, structure_column, start) for frame in frames)
+    for table in tables:
+        yield table
+        start += len(table)
     if not start:
         raise ValueError(f"{path} holds no crystals: at least one row is expected")
+
+
+def _holds_crystals(path):
+    """Whether a file holds the crystals themselves, and no columns that may name files."""
+    return not path.is_dir() and path.name.lower().endswith((".zip", ".db"))
+
+
+def _archive_in_chunks(path, chunk_size):
+    """Yield parts of a zip archive or of a database of ASE."""
+    if path.name.lower().endswith(".db"):
+        for ids, crystals, values in read_ase_database(path, chunk_size):
+            yield CrystalTable(ids, crystals, pd.DataFrame(values, index=range(len(ids))))
+        return
+    for ids, crystals in read_zip(path, chunk_size):
+        yield CrystalTable(ids, crystals, pd.DataFrame(index=range(len(ids))))
+    _warn_of_others(path, other_members(path), "CIF, POSCAR or JSON")
 
 
 def _frames(path, chunk_size):
@@ -265,9 +259,7 @@ def _folder(path, chunk_size):
         if not files:
             raise FileNotFoundError(f"the folder {path} holds neither {PROPERTIES} nor CIF, POSCAR or XYZ files")
         others = sorted(found.name for found in path.iterdir() if found.is_file() and found.name not in files)
-        if others:
-            listed = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
-            warnings.warn(f"{path}: not read, as the name is of no CIF, POSCAR or XYZ file: {listed}", stacklevel=2)
+        _warn_of_others(path, others, "CIF, POSCAR or XYZ")
         step = chunk_size or len(files)
         for start in range(0, len(files), step):
             yield pd.DataFrame({"file": files[start : start + step]})
@@ -277,6 +269,12 @@ def _folder(path, chunk_size):
         names = frame.columns[1:] if has_header else map(str, range(1, frame.shape[1]))
         named = frame.set_axis(["id", *names], axis=1)
         yield named.assign(file=named["id"] + ".cif")
+
+
+def _warn_of_others(path, names, formats):
+    if names:
+        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        warnings.warn(f"{path}: not read, as the name is of no {formats} file: {listed}", stacklevel=3)
 
 
 def _has_header(folder):

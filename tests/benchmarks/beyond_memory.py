@@ -1,137 +1,173 @@
-"""Train from a store that is larger than memory should be: how much memory, and how much slower than from memory.
+"""Training on more crystals than memory holds: time, memory, and two processes.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/beyond_memory.py STORE --n-crystals 1000000
+    OMP_NUM_THREADS=1 python tests/benchmarks/beyond_memory.py --n-crystals 1000000 --folder million
 
-Makes the store, unless it is there, from the bundled formation energies: featurized once with 20 atoms, then repeated
-with all distances strained by up to 5 % and elements exchanged for their neighbours in the periodic table. Then it
-trains twice on the same crystals in the same order, chosen at random: from the store, whose files are not in memory
-when training begins (where Linux and the permissions allow it), and from a copy in memory. Memory is what belongs to
-the process alone; pages of files, which the system may take back at any time, are not part of it.
+Makes a store of crystals: the bundled ones with the paper's features, each strained by up to 3 % many times, with every
+second in other elements (sites keep their kinds, so that records stay what compression would give). Then it measures
+
+- an epoch on crystals drawn at random from the store, through memory maps whose pages are dropped from the cache
+  before, against the same crystals in memory;
+- the memory of the process itself, without pages of files, while it trains for some minutes on a tenth of the store,
+  and on all of it;
+- the losses of one process and of two that share every batch.
 """
 
 import argparse
+import multiprocessing
 import os
-import pickle
-import shutil
-import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from skorch.callbacks import Callback
+import torch
+from crystals import bundled
 
 from sitenet_sklearn import RaggedCrystals, SiteNetRegressor, SupercellFeaturizer
+from sitenet_sklearn.crystals import Crystal
+from sitenet_sklearn.crystals.site_features import describe_sites
 from sitenet_sklearn.crystals.store import concatenate_stores
-from sitenet_sklearn.datasets import load_formation_energy
+
+MAX_ATOMS = 20
+SMALL = {"site_dim": 8, "attention_hidden_layers": (16,), "post_pool_layers": (32,)}
+"""A network that computes little for a crystal, so that reading counts as much as it can."""
 
 
-def changed(X, random):
-    """The same crystals strained, with other elements."""
-    strain = np.repeat(random.uniform(0.95, 1.05, len(X)).astype(np.float32), X.pair_sizes)
-    numbers = X.field("atomic_numbers")
-    fields = {name: X.field(name) for name in X[0]._fields}
-    fields["pair_distance"] = fields["pair_distance"] * strain
-    fields["atomic_numbers"] = np.clip(numbers + random.integers(-1, 2, len(numbers)), 1, 94).astype(numbers.dtype)
-    offsets = (np.concatenate([[0], np.cumsum(sizes)]) for sizes in (X.site_sizes, X.pair_sizes))
+def strained(X, seed):
+    """Copy crystals with other distances, and every second with elements of the periodic table's next row or period."""
+    rng = np.random.default_rng(seed)
+    fields = {name: X.field(name) for name in Crystal._fields}
+    stretch = rng.uniform(0.97, 1.03, len(X))
+    fields["pair_distance"] = (fields["pair_distance"] * np.repeat(stretch, X.pair_sizes)).astype(np.float32)
+    other = np.repeat(rng.random(len(X)) < 0.5, X.site_sizes)
+    numbers = fields["atomic_numbers"] + np.where(other, rng.integers(0, 2), 0)
+    fields["atomic_numbers"] = numbers.clip(1, 83).astype(np.int16)
+    oxidation = fields["site_features"][:, X.site_feature_names.index("OxidationState")]
+    described, _ = describe_sites(X.site_feature_names, fields["atomic_numbers"], oxidation)
+    fields["site_features"] = described.astype(np.float32)
+    offsets = [np.append(0, np.cumsum(sizes)) for sizes in (X.site_sizes, X.pair_sizes)]
     return RaggedCrystals(fields, *offsets, **X.metadata)
 
 
-def make_store(path, n_crystals):
-    """Write the store, a part for every repetition."""
-    featurizer = SupercellFeaturizer(20, on_error="mask")
-    X = featurizer.fit_transform(load_formation_energy().data).compact()
-    X, random, parts = X[X.valid].compact(), np.random.default_rng(0), path.with_name(f"{path.name}.parts")
-    shutil.rmtree(parts, ignore_errors=True)
-    parts.mkdir()
-    folders = [parts / str(k) for k in range(-(-n_crystals // len(X)))]
-    for k, folder in enumerate(folders):
-        changed(X[: n_crystals - k * len(X)].compact(), random).save(folder)
+def make_store(path, n):
+    """Write a store of about n crystals, unless it is there."""
+    if path.is_dir():
+        return
+    X = SupercellFeaturizer.from_preset("paper", max_atoms=MAX_ATOMS, n_jobs=2).transform(bundled())
+    folders = []
+    for seed in range(-(-n // len(X))):
+        folders.append(path.with_name(f"{path.name}.part{seed}"))
+        if not folders[-1].is_dir():
+            strained(X, seed).save(folders[-1])
     concatenate_stores(path, folders)
-    shutil.rmtree(parts)
+
+
+def target_of(X):
+    """Make a target of every crystal: the number of its sites, with noise."""
+    return X.primitive_sizes + np.random.default_rng(0).normal(0, 0.1, len(X))
 
 
 def drop_pages(path):
-    """Ask Linux to forget the pages of the files of a store."""
-    for file in path.iterdir():
-        with file.open("rb") as opened:
-            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    """Ask the system to forget what it keeps of files."""
+    for file in path.glob("*.npy"):
+        descriptor = os.open(file, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
 
 
-class Memory:
-    """Highest memory of this process alone, in MiB, while it is open."""
-
-    def __enter__(self):
-        self.peak, self.before, self.ended = 0.0, self.now(), threading.Event()
-        self.watch = threading.Thread(target=self.look, daemon=True)
-        self.watch.start()
-        return self
-
-    def look(self):
-        while not self.ended.wait(0.05):
-            self.peak = max(self.peak, self.now() - self.before)
-
-    def now(self):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.watch.join()
+def own_memory(pid):
+    """MiB of a process without pages of files, 0 when it has ended."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")), 0.0)
 
 
-class StopAfter(Callback):
-    """Ends training after some batches, and keeps the time from the first to the last of them."""
+def own_memory_while_training(path, rows, seconds):
+    """Largest own memory, in MiB, of a process that trains on some rows for so long."""
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=measure, args=(path, rows, False, context.Queue()))
+    process.start()
+    largest, end = 0.0, time.monotonic() + seconds
+    while process.is_alive() and time.monotonic() < end:
+        largest = max(largest, own_memory(process.pid))
+        time.sleep(0.2)
+    process.kill()
+    process.join()
+    return largest
 
-    def __init__(self, n_batches):
-        self.n_batches, self.times = n_batches, []
 
-    def on_batch_end(self, _, *, training=False, **__):
-        self.times.append(time.perf_counter())
-        if training and len(self.times) > self.n_batches:
-            raise KeyboardInterrupt
+def measure(path, rows, in_memory, results):
+    """Train one epoch on some rows of the store, after a short one that warms up, and say how long it takes."""
+    torch.set_num_threads(1)
+    X = RaggedCrystals.open(path, verify=False)
+    y = target_of(X)[rows]
+    X = X[rows].compact() if in_memory else X[rows]
+    model = SiteNetRegressor(max_epochs=1, batch_size=256, random_state=0, **SMALL)
+    model.fit(X[:2000], y[:2000])
+    drop_pages(path)
+    start = time.perf_counter()
+    model.fit(X, y)
+    results.put((time.perf_counter() - start,))
 
 
-def train(X, y, n_batches):
-    """Crystals per second over some batches, and the loss of the last one."""
-    stop = StopAfter(n_batches)
-    model = SiteNetRegressor(max_epochs=1, clamp=False, random_state=0, callbacks=[("stop", stop)], warm_start=True)
-    with suppress(KeyboardInterrupt):
-        model.fit(X, y)
-    batches = model.net_.history[-1]["batches"][1 : n_batches + 1]
-    n = sum(batch["train_batch_size"] for batch in batches)
-    return n / (stop.times[n_batches] - stop.times[0]), batches[-1]["train_loss"]
+def share(rank, n_processes, rendezvous, path, rows, results):
+    """Train as one of several processes that share every batch."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=n_processes)
+    X = RaggedCrystals.open(path, verify=False)
+    y = target_of(X)[rows]
+    start = time.perf_counter()
+    model = SiteNetRegressor(max_epochs=5, batch_size=256, dropout=0.0, random_state=0).fit(X[rows], y)
+    results.put((rank, model.history_[:, "train_loss"], time.perf_counter() - start))
+    torch.distributed.destroy_process_group()
+
+
+def in_process(function, *arguments, n=1):
+    """Run a function in n new processes and return what they found, in order."""
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    ranks = [(rank, n) for rank in range(n)] if function is share else [()]
+    processes = [context.Process(target=function, args=(*rank, *arguments, results)) for rank in ranks]
+    for process in processes:
+        process.start()
+    found = [results.get() for _ in processes]
+    for process in processes:
+        process.join()
+    return sorted(found)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("store", type=Path)
     parser.add_argument("--n-crystals", type=int, default=1_000_000)
-    parser.add_argument("--n-batches", type=int, default=100)
-    parser.add_argument("--n-chosen", type=int, default=20_000, help="crystals of the store to compare memory with")
+    parser.add_argument("--n-epoch", type=int, default=50_000, help="crystals of the epochs that are compared")
+    parser.add_argument("--n-shared", type=int, default=2000, help="crystals of the processes that share batches")
+    parser.add_argument("--seconds", type=float, default=180, help="how long to watch the memory")
+    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=Path("million"))
     options = parser.parse_args()
-    if not options.store.is_dir():
-        start = time.perf_counter()
-        make_store(options.store, options.n_crystals)
-        print(f"made in {time.perf_counter() - start:.0f} s")
-    size = sum(file.stat().st_size for file in options.store.iterdir()) / 2**30
-    with Memory() as memory:
-        start = time.perf_counter()
-        X = RaggedCrystals.open(options.store)
-        print(f"{X}, {size:.1f} GiB, opened in {time.perf_counter() - start:.0f} s, {memory.now():.0f} MiB of its own")
-    y = np.random.default_rng(0).normal(size=len(X))
-    drop_pages(options.store)
-    with Memory() as memory:
-        rate, _ = train(X, y, options.n_batches)
-    print(f"all of it: {rate:.0f} crystals/s, {memory.peak:.0f} MiB more")
-    rows = np.random.default_rng(1).permutation(len(X))[: options.n_chosen]
-    drop_pages(options.store)
-    with Memory() as memory:
-        stored = train(X[rows], y[rows], options.n_batches)
-    print(f"{len(rows)} of it, from the store: {stored[0]:.0f} crystals/s, {memory.peak:.0f} MiB more")
-    copy = pickle.loads(pickle.dumps(X[rows]))
-    held = train(copy, y[rows], options.n_batches)
-    print(f"the same from memory: {held[0]:.0f} crystals/s; loss of the last batch {stored[1]:.6f} and {held[1]:.6f}")
+    options.folder.mkdir(exist_ok=True)
+    path = options.folder / f"{options.n_crystals}.store"
+    make_store(path, options.n_crystals)
+    size = sum(file.stat().st_size for file in path.iterdir()) / 2**20
+    X = RaggedCrystals.open(path, verify=False)
+    print(f"{len(X):,} crystals, {size:.0f} MiB on the disk", flush=True)
+    rows = np.random.default_rng(0).choice(len(X), min(options.n_epoch, len(X)), replace=False)
+    times = {True: [], False: []}
+    for _ in range(options.repeat):
+        for in_memory in (True, False):
+            times[in_memory].append(in_process(measure, path, rows, in_memory)[0])
+    memory, disk = (min(seconds for seconds, *_ in times[kind]) for kind in (True, False))
+    print(f"epoch of {len(rows):,} random crystals: {memory:.1f} s in memory, {disk:.1f} s from the disk", flush=True)
+    print(f"the disk costs {disk / memory - 1:+.1%}", flush=True)
+    for part in (slice(0, len(X) // 10), slice(0, len(X))):
+        some = np.arange(len(X))[part]
+        own = own_memory_while_training(path, some, options.seconds)
+        print(f"training on {len(some):,} crystals: at most {own:.0f} MiB of its own", flush=True)
+    few = rows[: options.n_shared]
+    (_, one, alone), *_ = in_process(share, f"file://{options.folder.resolve()}/one", path, few)
+    (_, two, together), *_ = in_process(share, f"file://{options.folder.resolve()}/two", path, few, n=2)
+    for name, losses, seconds in (("one process", one, alone), ("two processes", two, together)):
+        print(f"{name:<14}{seconds:6.1f} s, losses " + " ".join(f"{loss:.6f}" for loss in losses))
+    for name in ("one", "two"):
+        (options.folder / name).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

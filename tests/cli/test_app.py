@@ -131,7 +131,7 @@ def test_demo_prints_a_table(monkeypatch, tmp_path):
     assert f"wrote {tmp_path / 'pipeline.joblib'}" in result.stdout
 
 
-COMMANDS = ["demo", "fit", "predict", "evaluate", "explain", "tune", "serve", "info"]
+COMMANDS = ["demo", "fit", "predict", "screen", "evaluate", "explain", "tune", "serve", "info"]
 
 
 def test_help_lists_the_commands_with_examples():

@@ -6,7 +6,6 @@ import pytest
 
 from sitenet_sklearn.tables.reading import (
     CrystalTable,
-    content_hash,
     find_column,
     is_table,
     read_structures,
@@ -187,19 +186,6 @@ def test_failures_have_index_and_id(caesium, tmp_path):
     structures, (failure,) = read_structures(read_table(tmp_path / "table.csv"), start=10)
     assert structures[1] is None
     assert str(failure) == f"index 11 (y): no such file: {tmp_path / 'b.cif'}"
-
-
-def test_hash_follows_content_and_not_chunks(caesium, tmp_path):
-    caesium.to(filename=str(tmp_path / "a.cif"))
-    path = tmp_path / "table.csv"
-    path.write_text("file,gap\na.cif,1\nb.cif,2\n")
-    found = content_hash(read_tables([path]))
-    assert content_hash(read_tables([path], chunk_size=1)) == found
-    (tmp_path / "b.cif").write_text("now it is there")
-    assert content_hash(read_tables([path])) != found
-    (tmp_path / "b.cif").unlink()
-    path.write_text("file,gap\na.cif,1\nb.cif,3\n")
-    assert content_hash(read_tables([path])) != found
 
 
 def test_warnings_of_readers_are_told_once_a_kind_with_the_crystals(tmp_path, crystals):

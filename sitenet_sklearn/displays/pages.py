@@ -1,0 +1,97 @@
+"""Pages in HTML that need nothing else: tables, figures inside the page, one style for all."""
+
+import base64
+import io
+from datetime import datetime
+from importlib.resources import files
+
+from sitenet_sklearn._files import written_whole
+from sitenet_sklearn._pipelines import steps_of
+from sitenet_sklearn._versions import versions
+from sitenet_sklearn.analysis.summary import changed_parameters
+
+DPI = 170
+
+
+def write_page(path, template, *, model, data, **values):
+    """Write a page, under another name first.
+
+    Parameters
+    ----------
+    path : path-like
+        HTML file.
+    template : str
+        Name of a template of this room that extends ``page.html``.
+    model : estimator, Pipeline or None
+        What predicted.
+    data : str
+        What it predicted for.
+    **values
+        What else the template takes.
+    """
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    folder = files(__package__)
+    environment = Environment(
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = environment.get_template(template).render(
+        model="Predictions" if model is None else " and ".join(type(step).__name__ for step in steps_of(model)),
+        data=data,
+        date=f"{datetime.now().astimezone():%d %B %Y, %H:%M %Z}",
+        parameters=_parameters(model),
+        versions=versions(),
+        **values,
+    )
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def figure(draw, caption, *, size=(4.8, 4.0), dpi=DPI):
+    """Draw and encode a figure.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws on the axes that it is given.
+    caption : str
+        What one sees.
+    size : pair of float, default=(4.8, 4.0)
+        Width and height in inches; a figure of more than 8 inches takes the width of the page.
+    dpi : int, default=170
+        Dots an inch.
+
+    Returns
+    -------
+    dict
+        For the template.
+    """
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=size, layout="constrained")
+    draw(drawn.add_subplot())
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, dpi=dpi, metadata={"Software": None})
+    return {
+        "png": base64.b64encode(buffer.getvalue()).decode(),
+        "width": round(size[0] * dpi),
+        "height": round(size[1] * dpi),
+        "wide": size[0] > 8,
+        "alt": caption,
+        "caption": caption,
+    }
+
+
+def table(caption, columns, rows, numbers=()):
+    """Make a table for the template: rows of text, and which columns are numbers."""
+    return {"caption": caption, "columns": columns, "rows": rows, "numbers": list(numbers)}
+
+
+def _parameters(model):
+    changed = {} if model is None else changed_parameters(model)
+    rows = [[name, repr(value)] for name, value in changed.items()] or [["all", "defaults, or not known"]]
+    return table("Parameters that differ from the defaults", ["parameter", "value"], rows)

@@ -1,0 +1,137 @@
+"""The ledger of a screening: an SQLite file of all that is finished, in transactions that are whole or absent."""
+
+import json
+import sqlite3
+from typing import NamedTuple
+
+import numpy as np
+
+from .fingerprint import is_same
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS job (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rows (
+    row INTEGER PRIMARY KEY, id TEXT NOT NULL, formula TEXT, crystal INTEGER, reason TEXT);
+CREATE TABLE IF NOT EXISTS crystals (
+    number INTEGER PRIMARY KEY, key INTEGER NOT NULL, projections BLOB NOT NULL, answers TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS crystals_by_key ON crystals (key);
+"""
+_READ = """
+SELECT rows.row, rows.id, rows.formula, rows.reason, rows.crystal, first.id, crystals.answers FROM rows
+LEFT JOIN crystals ON crystals.number = rows.crystal LEFT JOIN rows AS first ON first.row = rows.crystal
+ORDER BY rows.row
+"""
+
+
+class Row(NamedTuple):
+    """A row of the sources: its number from 0, id, formula or None, and the number of its crystal or why it has none.
+
+    The number of a crystal is that of the first row that has it.
+    """
+
+    row: int
+    id: str
+    formula: str | None
+    crystal: int | None
+    reason: str | None
+
+
+class Finished(NamedTuple):
+    """A row with its answers, which are None where the crystal failed, and the id of the first row of its crystal."""
+
+    row: int
+    id: str
+    formula: str | None
+    reason: str | None
+    crystal: int | None
+    first_id: str | None
+    answers: list | None
+
+
+class Ledger:
+    """What a screening has finished.
+
+    Parameters
+    ----------
+    path : path-like
+        File, made if missing.
+    job : dict of str to str
+        What the answers follow from. A file of another job is refused.
+
+    Raises
+    ------
+    ValueError
+        If the file belongs to another job, or is no ledger.
+    """
+
+    def __init__(self, path, job):
+        remedy = f"run the same command as before, choose another output, or remove {path.parent} to begin anew"
+        try:
+            self._connection = sqlite3.connect(path)
+            self._connection.executescript(_TABLES)
+            known = dict(self._connection.execute("SELECT name, value FROM job"))
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"{path} is no usable ledger of a screening ({error}): remove {path.parent}") from error
+        changed = [name for name in job if name in known and known[name] != job[name]]
+        if changed:
+            self.close()
+            raise ValueError(f"{path} was begun with other {' and other '.join(changed)}: {remedy}")
+        self._remember(job)
+
+    def close(self):
+        """Close the file."""
+        self._connection.close()
+
+    @property
+    def n_rows(self):
+        """Number of rows that are finished; they are the first ones."""
+        return self._connection.execute("SELECT coalesce(max(row) + 1, 0) FROM rows").fetchone()[0]
+
+    def counts(self):
+        """Count rows, crystals and rows that failed."""
+        failed = self._connection.execute("SELECT count(*) FROM rows WHERE reason IS NOT NULL").fetchone()[0]
+        crystals = self._connection.execute("SELECT count(*) FROM crystals").fetchone()[0]
+        return self.n_rows, crystals, failed
+
+    def find(self, fingerprint):
+        """Find the number of a crystal that is finished, None where there is none."""
+        marks = ", ".join("?" * len(fingerprint.keys))
+        found = self._connection.execute(
+            f"SELECT number, projections FROM crystals WHERE key IN ({marks})",  # noqa: S608
+            fingerprint.keys,
+        )
+        for number, projections in found:
+            if is_same(fingerprint.projections, np.frombuffer(projections)):
+                return number
+        return None
+
+    def add(self, rows, crystals):
+        """Add rows and new crystals, all of them or none.
+
+        Parameters
+        ----------
+        rows : list of Row
+            The next rows.
+        crystals : list of tuple
+            Number, `Fingerprint` and answers as JSON, of each crystal of these rows that is new.
+        """
+        encoded = [(number, found.key, found.projections.tobytes(), answers) for number, found, answers in crystals]
+        with self._connection:
+            self._connection.executemany("INSERT INTO crystals VALUES (?, ?, ?, ?)", encoded)
+            self._connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
+
+    def __iter__(self):
+        """Yield `Finished` rows in order."""
+        for *known, answers in self._connection.execute(_READ):
+            yield Finished(*known, None if answers is None else json.loads(answers))
+
+    def reasons(self, n):
+        """Return the n most frequent reasons of failures, with their counts."""
+        query = (
+            "SELECT reason, count(*) AS n FROM rows WHERE reason IS NOT NULL GROUP BY reason ORDER BY n DESC LIMIT ?"
+        )
+        return self._connection.execute(query, (n,)).fetchall()
+
+    def _remember(self, job):
+        with self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", job.items())

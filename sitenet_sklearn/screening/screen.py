@@ -1,0 +1,253 @@
+"""`screen`: from many crystals to a table of all, the best of them, and a report."""
+
+import importlib.util
+import json
+import os
+from itertools import islice
+from numbers import Integral
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from sklearn.base import clone, is_classifier
+from tqdm.auto import tqdm
+
+from sitenet_sklearn._files import written_whole
+from sitenet_sklearn.displays.screening_report import write_screening_report
+from sitenet_sklearn.estimators.calibrated import check_level
+from sitenet_sklearn.estimators.chunks import split_featurizer
+from sitenet_sklearn.estimators.prediction_table import prediction_columns
+from sitenet_sklearn.tables.contents import contents_of
+from sitenet_sklearn.tables.reading import files_read, read_tables
+
+from .clusters import processes_of
+from .ranking import Best, Ranking
+from .results import BATCH, SUFFIXES, Distributions, table_of, table_writer
+from .rounds import run_rounds
+from .sources import rows_from
+from .top import choose_top, write_top
+from .work_folder import WorkFolder
+
+N_REASONS = 20
+"""Most frequent reasons of failures that the report lists."""
+
+
+class Screening(NamedTuple):
+    """What a screening has found.
+
+    Attributes
+    ----------
+    output, top_file, report_file : pathlib.Path
+        The table of all rows, that of the best crystals, and the report.
+    top : pandas.DataFrame
+        The best crystals: `rank`, `score`, `id`, `formula`, the answers of the model, and `cif`.
+    n_rows, n_crystals, n_failed : int
+        Rows of the sources; different crystals among them, each predicted once; and rows that failed.
+    """
+
+    output: Path
+    top_file: Path
+    report_file: Path
+    top: pd.DataFrame
+    n_rows: int
+    n_crystals: int
+    n_failed: int
+
+
+def screen(
+    model,
+    sources,
+    output,
+    *,
+    top=1000,
+    by="value",
+    between=None,
+    smallest=False,
+    diverse=False,
+    level=0.9,
+    structure_column=None,
+    chunk_size=256,
+    n_jobs=-1,
+    scheduler=None,
+    quantity="prediction",
+    unit="",
+    overwrite=False,
+    verbose=0,
+) -> Screening:
+    """Predict for up to 10^7 crystals, and find the best of them.
+
+    Reading, featurizing and predicting fill all processes together, a bounded number of rows at a time. The same
+    crystal, described by another cell, origin, orientation or order of sites, is predicted once. After an interruption,
+    even ``kill -9``, the same call goes on with the round of rows at which it was; finished rows are kept in the folder
+    ``<output>.partial``. Beside the table of all rows, it writes the best ones into ``<stem>-top.csv``, with their
+    structures, and a report into ``<stem>-report.html``.
+
+    Parameters
+    ----------
+    model : estimator or Pipeline
+        Fitted, for one number: a pipeline whose first step is a `SupercellFeaturizer`, such as from `load_pretrained`.
+    sources : path-like or list of path-like
+        Tables in CSV or lines of JSON, folders of crystals, zip archives, databases of ASE, and files of one crystal.
+    output : path-like
+        Table to write, a row for every row of the sources: .parquet (takes pyarrow) or .csv.
+    top : int, default=1000
+        How many of the best crystals to write and show.
+    by : {"value", "lower", "upper", "interval"}, default="value"
+        What is best: "value" the largest prediction, "lower" the largest lower end of the interval, "upper" the
+        smallest upper end, "interval" the interval that lies deepest inside the window `between`.
+    between : pair of float, default=None
+        Window (A, B). Crystals predicted outside of it are not ranked; but for "interval" all are, by
+        min(lower - A, B - upper).
+    smallest : bool, default=False
+        Whether the smallest prediction is the best, for "value".
+    diverse : bool, default=False
+        Whether to take, of ten times as many of the best crystals, the best one and then always that which differs most
+        from all that were taken, in the representation of the network.
+    level : float, default=0.9
+        Share of values inside the intervals.
+    structure_column : str, default=None
+        Column of crystals in tables; None finds it by its name.
+    chunk_size : int, default=256
+        Crystals that a process gets at a time.
+    n_jobs : int, default=-1
+        Number of processes; -1 is one for every core. None takes what `joblib.parallel_config` says.
+    scheduler : str or distributed.Client, default=None
+        Dask cluster to work on, instead of the processes of this machine: its address, its file (.json), or a client.
+        All of its workers are used. They must see the sources and the folder of `output` under the same names.
+    quantity : str, default="prediction"
+        What the report calls the predicted quantity.
+    unit : str, default=""
+        Its unit.
+    overwrite : bool, default=False
+        Whether outputs that exist may be replaced.
+    verbose : int, default=0
+        Whether to show progress; the remaining time follows from the recent rate.
+
+    Returns
+    -------
+    Screening
+
+    Raises
+    ------
+    FileExistsError
+        If an output exists, or another process writes it.
+    FileNotFoundError, ValueError
+        If a source is not there or damaged, if a parameter or the model does not fit, or if the folder of unfinished
+        work is of another model, other sources or other options.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sitenet_sklearn import load_pretrained
+    >>> from sitenet_sklearn.datasets import load_dielectric
+    >>> from sitenet_sklearn.screening import screen
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for k, structure in enumerate(load_dielectric().data[:3]):
+    ...     _ = structure.to(filename=str(folder / f"{k}.cif"))
+    >>> found = screen(load_pretrained("band_gap"), folder, folder / "gaps.csv", top=2, by="lower", n_jobs=1)
+    >>> found.n_rows, found.n_crystals, found.top["formula"].tolist()
+    (3, 3, ['CdCl2', 'Rb2Te'])
+    """
+    ranking = Ranking(top, by, between, smallest, diverse)
+    sources = [Path(source) for source in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+    _check_options(sources, level, chunk_size)
+    answers = _answers_of(model, level)
+    ranking.scoring(answers)
+    files = _output_files(Path(output), sources, overwrite=overwrite)
+    reading = {"structure_column": structure_column, "chunk_size": chunk_size}
+    n_rows, checksum = contents_of(_with_progress(read_tables(sources, **reading), verbose))
+    job = {"sources": checksum, "options": json.dumps({"level": level, "structure_column": structure_column})}
+    n_jobs = None if scheduler is not None else n_jobs
+    with WorkFolder(files[0], model, job) as work, processes_of(scheduler):
+        done = work.ledger.n_rows
+        progress = {"desc": "screen", "total": n_rows, "initial": done, "unit": "crystal", "disable": not verbose}
+        with tqdm(**progress, smoothing=0.1) as bar:
+            rows = rows_from(sources, done, **reading)
+            run_rounds(work.ledger, rows, work.model_file, level=level, n_jobs=n_jobs, done=bar.update)
+        if work.ledger.n_rows != n_rows:
+            raise RuntimeError(
+                f"the sources had {n_rows} rows at the start, and {work.ledger.n_rows} now: do not alter them"
+            )
+        about = {"model": model, "data": ", ".join(source.name for source in sources)}
+        about |= {"quantity": quantity, "unit": unit}
+        return _finish(work, files, ranking, answers, about, sources=sources, n_jobs=n_jobs, **reading)
+
+
+def _finish(work, files, ranking, columns, about, **where):
+    """Write the table of all rows, that of the best, and the report; the first gets its name last."""
+    output, top_file, report_file = files
+    ledger, score, best, distributions = work.ledger, ranking.scoring(columns), Best(ranking.pool), Distributions()
+    with written_whole(output) as temporary:
+        with table_writer(temporary, output.suffix) as write:
+            rows = iter(ledger)
+            while batch := list(islice(rows, BATCH)):
+                write(table := table_of(batch, columns))
+                distributions.add(table)
+                for row in batch:
+                    if row.crystal == row.row:
+                        best.offer(score(row.answers), row.row, row)
+        chosen, structures = choose_top(best.ranked(), ranking, model_file=work.model_file, **where)
+        top = write_top(top_file, chosen, structures, columns)
+        counts = dict(zip(("n_rows", "n_crystals", "n_failed"), ledger.counts(), strict=True))
+        write_screening_report(
+            report_file,
+            top,
+            structures,
+            **counts,
+            values=distributions.counts,
+            elements=distributions.elements,
+            n_flagged=distributions.n_flagged,
+            reasons=ledger.reasons(N_REASONS),
+            ranking=str(ranking),
+            **about,
+        )
+    return Screening(*files, top, **counts)
+
+
+def _check_options(sources, level, chunk_size):
+    """Raise a ValueError for options that mean nothing."""
+    if not sources:
+        raise ValueError("screen takes at least one source: a table, folder, archive or file of crystals")
+    check_level(level)
+    if not isinstance(chunk_size, Integral) or isinstance(chunk_size, bool) or chunk_size < 1:
+        raise ValueError(f"chunk_size must be a positive integer, got {chunk_size!r}")
+
+
+def _answers_of(model, level):
+    """Names of what a model answers, or an error that says which models can screen."""
+    featurizer, estimator = split_featurizer(model)
+    if featurizer is None:
+        raise ValueError(
+            "screen takes a fitted pipeline whose first step is a SupercellFeaturizer, such as from load_pretrained, "
+            f"got {type(model).__name__}; disordered crystals are predicted by sitenet predict --disordered"
+        )
+    if is_classifier(estimator):
+        raise ValueError("screen ranks numbers, and the model is a classifier: use predict_table")
+    nothing, _ = clone(featurizer).set_params(on_error="mask", cache=None).transform_with_failures([{}])
+    return list(prediction_columns(estimator, nothing, level))
+
+
+def _output_files(output, sources, *, overwrite):
+    """Paths of table, best crystals and report, or an error if one must not be written."""
+    if output.suffix not in SUFFIXES:
+        raise ValueError(f"output must end in {' or '.join(SUFFIXES)}, got {output}")
+    if output.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ImportError("Parquet is written with pyarrow: pip install pyarrow, or let output end in .csv")
+    if not output.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{output} cannot be written: the folder {output.parent} does not exist")
+    files = [output, *(output.with_name(f"{output.stem}{end}") for end in ("-top.csv", "-report.html"))]
+    is_resumed = output.with_name(f"{output.name}.partial").is_dir()  # a kill at the end leaves the others
+    for path in (path for path in files if path.exists()):
+        if any(path.samefile(found) for source in sources for found in files_read(source) if found.exists()):
+            raise ValueError(f"{path} would replace what is read: choose another output")
+        if not overwrite and not (is_resumed and path != output):
+            raise FileExistsError(f"{path} exists: choose another output, or replace it with overwrite")
+    return files
+
+
+def _with_progress(tables, verbose):
+    """Show how many rows were counted."""
+    with tqdm(desc="look at the sources", unit="crystal", disable=not verbose) as bar:
+        for table in tables:
+            yield table
+            bar.update(len(table))

@@ -1,0 +1,81 @@
+"""The folder beside the output of a screening, in which everything is kept until the output is there."""
+
+import shutil
+from pathlib import Path
+
+from sitenet_sklearn._files import lock_of, temporary_beside, unlock
+from sitenet_sklearn.estimators.persistence import save_model
+from sitenet_sklearn.network.weights_file import stored_checksum
+
+from .ledger import Ledger
+from .stages import ModelFile
+
+LEDGER = "ledger.sqlite"
+
+
+class WorkFolder:
+    """The folder ``<output>.partial``, which one process has at a time.
+
+    Parameters
+    ----------
+    output : path-like
+        The table that will be written.
+    model : estimator or Pipeline
+        Fitted; it is saved in the folder, for all processes.
+    job : dict of str to str
+        What else the answers follow from. A folder of another job is refused.
+
+    Attributes
+    ----------
+    ledger : Ledger
+        What is finished.
+    model_file : ModelFile
+        The saved model.
+
+    Raises
+    ------
+    FileExistsError
+        If another process writes the same output.
+    TypeError
+        If the model holds what `save_model` cannot save.
+    ValueError
+        If the folder belongs to another model, other sources or other options.
+    """
+
+    def __init__(self, output, model, job):
+        self.path = Path(output).with_name(f"{Path(output).name}.partial")
+        self._lock = lock_of(output)
+        if self._lock is None:
+            raise FileExistsError(f"{output} is being written by another process: wait, or choose another name")
+        before = set(self.path.iterdir()) if self.path.is_dir() else None
+        try:
+            self.path.mkdir(exist_ok=True)
+            self.model_file = _save(model, self.path)
+            self.ledger = Ledger(self.path / LEDGER, {"model": self.model_file.checksum} | job)
+        except BaseException:
+            for path in set(self.path.glob("*")) - (before or set()):
+                path.unlink()
+            if before is None and self.path.is_dir():
+                self.path.rmdir()
+            unlock(self._lock)
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self.ledger.close()
+        if kind is None:
+            shutil.rmtree(self.path)
+        unlock(self._lock)
+
+
+def _save(model, folder):
+    """Save a model under a name that follows from its content."""
+    temporary = temporary_beside(folder / "model.safetensors")
+    try:
+        save_model(model, temporary)
+        checksum = stored_checksum(temporary)
+        return ModelFile(str(temporary.replace(folder.resolve() / f"{checksum[:16]}.safetensors")), checksum)
+    finally:
+        temporary.unlink(missing_ok=True)

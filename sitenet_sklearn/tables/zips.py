@@ -1,0 +1,125 @@
+"""Zip archives of crystals, read member by member.
+
+Nothing is extracted to a path, and what a member may hold is bounded. The limits are far beyond crystals. A name in the
+archive is an id, and never a path.
+"""
+
+import re
+import struct
+import zipfile
+import zlib
+from itertools import islice
+from pathlib import Path
+
+from sitenet_sklearn.crystals.crystal_files import MAX_BYTES
+from sitenet_sklearn.exceptions import CrystalError
+
+MAX_MEMBERS = 1_000_000
+"""Most members of an archive; each takes memory as long as the archive is open."""
+
+MAX_DIRECTORY = 2**27
+"""Longest list of members, in bytes."""
+
+MAX_MEMBER = MAX_BYTES["cif"]
+"""Longest text of a crystal, in bytes after decompression."""
+
+MAX_RATIO = 100
+"""Most bytes that one byte may stand for, in a member of more than 64 KiB and in all of them together."""
+
+_CRYSTALS = re.compile(r"(^|/)(?!\.)([^/]*\.(m?cif|vasp|json)|(POSCAR|CONTCAR)[^/]*)$", re.IGNORECASE)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_SMALL = 2**16
+_TAIL = 22 + 2**16
+"""Bytes at the end of an archive where the record of its end must be: the record and the longest comment."""
+
+
+def read_zip(path, chunk_size=None):
+    """Read the crystals of an archive in chunks.
+
+    Parameters
+    ----------
+    path : Path
+        A zip archive of files in CIF, POSCAR or JSON, in any folders.
+    chunk_size : int, default=None
+        Most crystals to hold in memory at a time; None for all.
+
+    Yields
+    ------
+    names : list of str
+        Names of members.
+    crystals : list of (str or CrystalError)
+        Their texts, or why there is none: too long, damaged, or encrypted.
+
+    Raises
+    ------
+    ValueError
+        If it is no archive, is damaged, has more than 1,000,000 members, or expands to more than 100 times its size.
+    """
+    left = MAX_RATIO * path.stat().st_size + _SMALL
+    try:
+        _check_directory(path)
+        with zipfile.ZipFile(path) as archive:
+            members = (member for member in archive.infolist() if is_crystal(member.filename))
+            while chunk := list(islice(members, chunk_size)):
+                crystals = [_text_of(archive, member) for member in chunk]
+                left -= sum(len(text) for text in crystals if isinstance(text, str))
+                _check_rest(left)
+                yield [member.filename for member in chunk], crystals
+    except (zipfile.BadZipFile, NotImplementedError, struct.error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not read as a zip archive: {error!s:.200}") from error
+
+
+def is_crystal(name):
+    """Whether the name of a member is that of a crystal.
+
+    Examples
+    --------
+    >>> [is_crystal(name) for name in ("a/b.cif", "POSCAR", "__MACOSX/a/._b.cif", "notes.txt", "a/")]
+    [True, True, False, False, False]
+    """
+    return not name.startswith("__MACOSX/") and _CRYSTALS.search(name) is not None
+
+
+def other_members(path):
+    """List members that are no folders, and whose names are of no crystal."""
+    with zipfile.ZipFile(path) as archive:
+        return [name for name in archive.namelist() if not is_crystal(name) and not name.endswith("/")]
+
+
+def _text_of(archive, member):
+    """Read a member as text of at least two lines, so that it is never taken for a path."""
+    if member.flag_bits & 1:
+        return CrystalError("the member is encrypted: pack it without a password")
+    if member.compress_type not in _METHODS:
+        return CrystalError("the member is compressed by another method than deflate: pack it with zip")
+    bound = min(MAX_MEMBER, max(_SMALL, MAX_RATIO * member.compress_size))
+    try:
+        with archive.open(member) as file:
+            content = file.read(bound + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+        return CrystalError(f"the member is damaged: {error!s:.100}")
+    if len(content) > bound:
+        return CrystalError(f"the member holds more than {bound >> 10} KiB of text: keep only the crystal")
+    return content.decode("utf-8", errors="replace") + "\n"
+
+
+def _check_rest(left):
+    if left < 0:
+        raise zipfile.BadZipFile(f"its members expand to more than {MAX_RATIO} times its size")
+
+
+def _check_directory(path):
+    """Refuse a list of members that would fill the memory, before it is read."""
+    with Path(path).open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _TAIL))
+        tail = file.read()
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0:
+        raise zipfile.BadZipFile("it has no end record")
+    n_members, n_bytes = struct.unpack("<HL", tail[end + 10 : end + 16])
+    large = tail.rfind(b"PK\x06\x06", 0, end)
+    if large >= 0 and 0xFFFF_FFFF in (n_members | 0xFFFF_0000, n_bytes):
+        n_members, n_bytes = struct.unpack("<QQ", tail[large + 32 : large + 48])
+    if n_members > MAX_MEMBERS or n_bytes > MAX_DIRECTORY:
+        raise zipfile.BadZipFile(f"it lists {n_members} members, at most {MAX_MEMBERS} are expected: split it")

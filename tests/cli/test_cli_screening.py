@@ -1,0 +1,86 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from sklearn.pipeline import make_pipeline
+from typer.testing import CliRunner
+
+from sitenet_sklearn import CalibratedRegressor, SiteNetRegressor, SupercellFeaturizer, save_model
+from sitenet_sklearn.cli.app import app
+from sitenet_sklearn.cli.screening import named_by
+from sitenet_sklearn.pretrained import pretrained_file
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, structures, band_gaps):
+    """A model and 30 crystals in lines of JSON."""
+    path = tmp_path_factory.mktemp("screen")
+    network = SiteNetRegressor(max_epochs=1, site_dim=4, attention_hidden_layers=(5,), random_state=0)
+    model = CalibratedRegressor(network, calibration_fraction=0.5, random_state=0)
+    pipeline = make_pipeline(SupercellFeaturizer(20), model).fit(structures[:30], band_gaps[:30])
+    save_model(pipeline, path / "gap.safetensors", about={"target": "band_gap", "unit": "eV"})
+    rows = [
+        json.dumps({"id": f"x{k}", "structure": structure.as_dict()}) for k, structure in enumerate(structures[:30])
+    ]
+    (path / "candidates.jsonl").write_text("\n".join(rows))
+    return path
+
+
+def sitenet(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_screen_writes_a_table_the_best_and_a_report(folder, tmp_path):
+    output = tmp_path / "gaps.parquet"
+    options = ["--output", output, "--top", 3, "--by", "interval", "--between", 1, 3, "--jobs", 1, "--quiet"]
+    result = sitenet("screen", folder / "gap.safetensors", folder / "candidates.jsonl", *options)
+    assert result.exit_code == 0, result.output
+    assert "30 rows, 30 different crystals, 0 found again, 0 failed" in result.stderr
+    assert len(pd.read_parquet(output)) == 30
+    table, top = pd.read_parquet(output), pd.read_csv(tmp_path / "gaps-top.csv")
+    margin = pd.concat([table["lower"] - 1, 3 - table["upper"]], axis=1).min(axis=1)
+    assert top["id"].tolist() == table["id"][margin.sort_values(ascending=False, kind="stable").index[:3]].tolist()
+    report = (tmp_path / "gaps-report.html").read_text(encoding="utf-8")
+    assert "Screening: band gap" in report
+    again = sitenet("screen", folder / "gap.safetensors", folder / "candidates.jsonl", *options)
+    assert again.exit_code == 2
+    assert "exists" in again.stderr
+
+
+def test_wrong_options_are_told(folder, tmp_path):
+    call = ["screen", folder / "gap.safetensors", folder / "candidates.jsonl", "--output", tmp_path / "gaps.csv"]
+    result = sitenet(*call, "--by", "interval")
+    assert result.exit_code == 1 or result.exception
+    assert sitenet(*call[:-1], tmp_path / "gaps.xlsx").exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_names_quantity_and_unit(folder, tmp_path):
+    assert named_by(folder / "gap.safetensors") == ("band gap", "eV")
+    assert named_by(pretrained_file("formation_energy")) == ("formation energy", "eV/atom")
+    assert named_by(tmp_path / "other.joblib") == ("prediction", "")
+
+
+def test_ctrl_c_stops_and_the_same_command_goes_on(folder, tmp_path):
+    output = tmp_path / "gaps.csv"
+    call = [sys.executable, "-m", "sitenet_sklearn", "screen", folder / "gap.safetensors", folder / "candidates.jsonl"]
+    call += ["--output", output, "--top", "3", "--jobs", "2", "--chunk-size", "2"]
+    process = subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 120
+    while not (tmp_path / "gaps.csv.partial" / "ledger.sqlite").exists() and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "run the same command again to resume" in told
+    assert not output.exists()
+    call[call.index("--jobs") + 1] = "1"
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(output)) == 30
+    assert "30/30" in done.stderr

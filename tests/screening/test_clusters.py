@@ -1,0 +1,34 @@
+import joblib
+import pytest
+
+from sitenet_sklearn.screening.clusters import processes_of
+
+
+def test_without_a_scheduler_joblib_is_as_it_was():
+    with joblib.parallel_config(backend="threading", n_jobs=3), processes_of(None):
+        assert joblib.effective_n_jobs(None) == 3
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_client_or_an_address_takes_joblib_to_dask():
+    distributed = pytest.importorskip("distributed", reason="needs dask and distributed")
+    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
+    with cluster, distributed.Client(cluster) as client:
+        for scheduler in (client, cluster.scheduler_address):
+            with processes_of(scheduler):
+                assert joblib.effective_n_jobs(None) == 2
+                assert joblib.Parallel()(joblib.delayed(abs)(k) for k in (-1, 2)) == [1, 2]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_scheduler_that_does_not_answer_is_an_error():
+    distributed = pytest.importorskip("distributed", reason="needs dask and distributed")
+    import dask
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(OSError, match="Timed out"),
+        processes_of("tcp://127.0.0.1:9"),
+    ):
+        pass
+    assert distributed is not None

@@ -1,0 +1,55 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from sitenet_sklearn.network.weights_file import stored_checksum
+from sitenet_sklearn.screening.diversity import farthest_points, representation
+from sitenet_sklearn.screening.ledger import Finished
+from sitenet_sklearn.screening.ranking import Ranking
+from sitenet_sklearn.screening.stages import ModelFile
+from sitenet_sklearn.screening.top import choose_top, write_top
+from sitenet_sklearn.tables.reading import read_structures, read_table
+
+
+@pytest.fixture(scope="module")
+def where(candidate_model_file, candidates):
+    checksum = stored_checksum(candidate_model_file)
+    return {"sources": [candidates], "model_file": ModelFile(str(candidate_model_file), checksum), "chunk_size": 9}
+
+
+@pytest.fixture(scope="module")
+def ranked():
+    """The first 20 rows, the last of them the best."""
+    return [(float(k), k, Finished(k, f"x{k}", "?", None, k, f"x{k}", [float(k)])) for k in reversed(range(20))]
+
+
+def test_the_best_come_with_their_structures(ranked, where, structures):
+    chosen, found = choose_top(ranked[:3], Ranking(top=3), **where)
+    assert [number for _, number, _ in chosen] == [19, 18, 17]
+    for structure, number in zip(found, (19, 18, 17), strict=True):
+        assert structure.matches(structures[number])
+
+
+def test_a_diverse_choice_is_farthest_points_from_the_best(ranked, where, structures, candidate_model):
+    chosen, _ = choose_top(ranked, Ranking(top=5, diverse=True), **where)
+    given = [structures[number] for _, number, _ in ranked]
+    vectors = representation(candidate_model[-1], candidate_model[0].transform(given))
+    expected = farthest_points(vectors, 5, first=0)
+    assert [number for _, number, _ in chosen] == [ranked[k][1] for k in expected]
+    assert chosen[0][1] == 19
+
+
+def test_the_table_is_read_like_any_other(tmp_path, ranked, where, structures):
+    chosen, found = choose_top(ranked[:3], Ranking(top=3), **where)
+    write_top(tmp_path / "top.csv", chosen, found, ["prediction"])
+    table = read_table(tmp_path / "top.csv")
+    assert table.ids == ["x19", "x18", "x17"]
+    again, failures = read_structures(table)
+    assert not failures
+    assert again[0].matches(structures[19])
+    np.testing.assert_array_equal(pd.read_csv(tmp_path / "top.csv")["rank"], [1, 2, 3])
+
+
+def test_nothing_ranked_is_an_empty_table(tmp_path, where):
+    chosen, found = choose_top([], Ranking(diverse=True), **where)
+    assert len(write_top(tmp_path / "top.csv", chosen, found, ["prediction"])) == 0

@@ -1,0 +1,86 @@
+"""What `ase.db` has written is read without ASE, without altering the file, and without decoding objects."""
+
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from sitenet_sklearn.exceptions import CrystalError
+from sitenet_sklearn.tables.ase_databases import read_ase_database
+from sitenet_sklearn.tables.contents import contents_of
+from sitenet_sklearn.tables.labelled import read_labelled
+from sitenet_sklearn.tables.reading import read_structures, read_table, read_tables
+
+
+@pytest.fixture
+def database(tmp_path, structures):
+    ase_db = pytest.importorskip("ase.db", reason="needs ASE")
+    path = tmp_path / "crystals.db"
+    with ase_db.connect(path) as connection:
+        for k, structure in enumerate(structures[:4]):
+            connection.write(structure.to_ase_atoms(msonable=False), gap=0.5 * k, kind=f"x{k}", file="none")
+    return path
+
+
+def change(path, statement, *values):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement, values)
+
+
+def test_crystals_are_those_that_ase_wrote(database, structures):
+    before = database.read_bytes()
+    table = read_table(database)
+    found, failures = read_structures(table)
+    assert not failures
+    for structure, expected in zip(found, structures, strict=False):
+        np.testing.assert_allclose(structure.lattice.matrix, expected.lattice.matrix)
+        np.testing.assert_allclose(structure.cart_coords, expected.cart_coords, atol=1e-9)
+        assert [site.specie.symbol for site in structure] == [site.specie.symbol for site in expected]
+    assert table.ids == ["1", "2", "3", "4"]
+    assert table.properties["gap"].tolist() == [0, 0.5, 1, 1.5]
+    assert database.read_bytes() == before
+    assert [path.name for path in database.parent.iterdir()] == ["crystals.db"]
+
+
+def test_chunks_hold_the_same(database):
+    assert [len(part) for part in read_tables([database], chunk_size=3)] == [3, 1]
+    assert contents_of(read_tables([database], chunk_size=3)) == contents_of(read_tables([database]))
+
+
+def test_a_model_can_learn_from_it(database):
+    assert read_labelled(database, ["gap"]).y.tolist() == [0, 0.5, 1, 1.5]
+
+
+def test_rows_that_are_no_crystals_say_why(database):
+    change(database, "UPDATE systems SET pbc = 3 WHERE id = 1")
+    change(database, "UPDATE systems SET cell = zeroblob(72) WHERE id = 2")
+    change(database, "UPDATE systems SET numbers = zeroblob(4 * 1001) WHERE id = 3")
+    change(database, "UPDATE systems SET numbers = zeroblob(length(numbers)), key_value_pairs = '{' WHERE id = 4")
+    ((_, crystals, values),) = read_ase_database(database)
+    reasons = list(map(str, crystals))
+    assert all(isinstance(crystal, CrystalError) for crystal in crystals)
+    assert "it repeats along ab" in reasons[0]
+    assert "a cell with three vectors" in reasons[1]
+    assert "has 1001 atoms, at most 1000" in reasons[2]
+    assert "no chemical element" in reasons[3]
+    assert values[3] == {}
+    assert values[0]["kind"] == "x0"
+    _, failures = read_structures(read_table(database), start=5)
+    assert [failure.index for failure in failures] == [5, 6, 7, 8]
+
+
+def test_what_is_no_database_of_ase_is_refused_and_not_altered(tmp_path):
+    path = tmp_path / "a.db"
+    for make in (
+        lambda: path.write_bytes(b"no database" * 100),
+        lambda: change(path, "CREATE TABLE other (x)"),
+        lambda: change(path, "CREATE VIEW systems AS SELECT 1 AS id"),
+        lambda: change(path, "CREATE TABLE systems (id)"),
+    ):
+        path.unlink(missing_ok=True)
+        make()
+        before = path.read_bytes()
+        with pytest.raises(ValueError, match=r"a.db is not read as a database of ASE"):
+            list(read_ase_database(path))
+        assert path.read_bytes() == before

@@ -142,8 +142,8 @@ def screen(
     >>> from sitenet_sklearn.datasets import load_dielectric
     >>> from sitenet_sklearn.screening import screen
     >>> folder = Path(tempfile.mkdtemp())
-    >>> for k, structure in enumerate(load_dielectric().data[:3]):
-    ...     _ = structure.to(filename=str(folder / f"{k}.cif"))
+    >>> for name, structure in zip("abc", load_dielectric().data, strict=False):
+    ...     _ = structure.to(filename=str(folder / f"{name}.vasp"), fmt="poscar")
     >>> found = screen(load_pretrained("band_gap"), folder, folder / "gaps.csv", top=2, by="lower", n_jobs=1)
     >>> found.n_rows, found.n_crystals, found.top["formula"].tolist()
     (3, 3, ['CdCl2', 'Rb2Te'])

@@ -258,7 +258,9 @@ def _folder(path, chunk_size):
         files = sorted(found.name for found in path.iterdir() if _IN_FOLDERS.search(found.name) and found.is_file())
         if not files:
             raise FileNotFoundError(f"the folder {path} holds neither {PROPERTIES} nor CIF, POSCAR or XYZ files")
-        others = sorted(found.name for found in path.iterdir() if found.is_file() and found.name not in files)
+        known = {*files}
+        names = sorted(found.name for found in path.iterdir() if found.is_file())
+        others = [name for name in names if name not in known and not name.startswith(".")]  # such as locks
         _warn_of_others(path, others, "CIF, POSCAR or XYZ")
         step = chunk_size or len(files)
         for start in range(0, len(files), step):

@@ -5,8 +5,9 @@
 Makes a store of crystals: the bundled ones with the paper's features, each strained by up to 3 % many times, with every
 second in other elements (sites keep their kinds, so that records stay what compression would give). Then it measures
 
-- an epoch on crystals drawn at random from the store, through memory maps whose pages are dropped from the cache
-  before, against the same crystals in memory;
+- an epoch on crystals drawn at random from the store, through memory maps, against the same crystals in memory: with
+  pages that the system keeps in its cache, and with pages that it has to read from the disk, one for every crystal and
+  field;
 - the memory of the process itself, without pages of files, while it trains for some minutes on a tenth of the store,
   and on all of it;
 - the losses of one process and of two that share every batch.
@@ -83,7 +84,8 @@ def own_memory(pid):
 def own_memory_while_training(path, rows, seconds):
     """Largest own memory, in MiB, of a process that trains on some rows for so long."""
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=measure, args=(path, rows, False, context.Queue()))
+    results = context.Queue()
+    process = context.Process(target=measure, args=(path, rows, "disk", results))
     process.start()
     largest, end = 0.0, time.monotonic() + seconds
     while process.is_alive() and time.monotonic() < end:
@@ -94,15 +96,18 @@ def own_memory_while_training(path, rows, seconds):
     return largest
 
 
-def measure(path, rows, in_memory, results):
+def measure(path, rows, where, results):
     """Train one epoch on some rows of the store, after a short one that warms up, and say how long it takes."""
     torch.set_num_threads(1)
     X = RaggedCrystals.open(path, verify=False)
     y = target_of(X)[rows]
-    X = X[rows].compact() if in_memory else X[rows]
+    X = X[rows].compact() if where == "memory" else X[rows]
     model = SiteNetRegressor(max_epochs=1, batch_size=256, random_state=0, **SMALL)
     model.fit(X[:2000], y[:2000])
-    drop_pages(path)
+    if where == "cache":
+        X.compact()  # every page was read before
+    else:
+        drop_pages(path)
     start = time.perf_counter()
     model.fit(X, y)
     results.put((time.perf_counter() - start,))
@@ -150,13 +155,13 @@ def main():
     X = RaggedCrystals.open(path, verify=False)
     print(f"{len(X):,} crystals, {size:.0f} MiB on the disk", flush=True)
     rows = np.random.default_rng(0).choice(len(X), min(options.n_epoch, len(X)), replace=False)
-    times = {True: [], False: []}
+    times = {"memory": [], "cache": [], "disk": []}
     for _ in range(options.repeat):
-        for in_memory in (True, False):
-            times[in_memory].append(in_process(measure, path, rows, in_memory)[0])
-    memory, disk = (min(seconds for seconds, *_ in times[kind]) for kind in (True, False))
-    print(f"epoch of {len(rows):,} random crystals: {memory:.1f} s in memory, {disk:.1f} s from the disk", flush=True)
-    print(f"the disk costs {disk / memory - 1:+.1%}", flush=True)
+        for where in times:
+            times[where] += in_process(measure, path, rows, where)[0]
+    print(f"epoch of {len(rows):,} random crystals:", flush=True)
+    for where, seconds in times.items():
+        print(f"{where:<8}{min(seconds):6.1f} s {min(seconds) / min(times['memory']) - 1:+.1%}", flush=True)
     for part in (slice(0, len(X) // 10), slice(0, len(X))):
         some = np.arange(len(X))[part]
         own = own_memory_while_training(path, some, options.seconds)

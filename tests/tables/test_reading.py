@@ -201,5 +201,6 @@ def test_warnings_of_readers_are_told_once_a_kind_with_the_crystals(tmp_path, cr
 def test_files_of_a_folder_that_are_not_read_are_named(tmp_path, crystals):
     crystals["NaCl"].to(filename=str(tmp_path / "a.cif"))
     (tmp_path / "Si.json").write_text("{}")
+    (tmp_path / ".hidden").write_text("")
     with pytest.warns(UserWarning, match=r"not read, as the name is of no CIF, POSCAR or XYZ file: Si.json$"):
         assert [path.name for path in read_table(tmp_path).crystals] == ["a.cif"]

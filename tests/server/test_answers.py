@@ -1,5 +1,9 @@
+import bz2
+import gzip
 import json
+import lzma
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -95,6 +99,17 @@ def test_crystals_that_cannot_be_predicted_keep_their_formula(answers, crystals)
     for n, reason in ((1500, "the cell has 1500 sites, at most 1000"), (5000, "it states 5000 sites, at most 4000")):
         large = Structure(Lattice.cubic(60), ["Fe"] * n, np.random.default_rng(0).random((n, 3)))
         assert reason in the_row(answers, "large.cif", cif(large))["reason"]
+
+
+@pytest.mark.parametrize("packed", [gzip, bz2, lzma])
+def test_compressed_files_that_expand_to_much_cost_little(answers, packed):
+    ending = {gzip: "gz", bz2: "bz2", lzma: "xz"}[packed]
+    content = packed.compress(b"0" * 2 * 10**8)
+    tracemalloc.start()
+    assert "more than 4 MiB of text" in the_row(answers, f"a.cif.{ending}", content)["reason"]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 5 * 2**23
 
 
 def test_what_nobody_expected_is_a_row_too(answers, monkeypatch, crystals):

@@ -13,7 +13,7 @@ from sitenet_sklearn.exceptions import CrystalError, FeaturizationError
 from sitenet_sklearn.tables.predictions import predict_rows, rounded
 from sitenet_sklearn.tables.reading import CrystalTable
 
-from .uploads import crystal_files
+from .uploads import crystal_files, printable
 
 MAX_DRAWN = 200
 """Largest cell whose sites are described: the number of pairs grows as its square."""
@@ -55,15 +55,20 @@ class Answers:
             prediction, and `notes`, what readers warned of; with `sites` from `describe_surroundings`, or
             `not_drawn`, why not.
         """
-        for file in crystal_files(name, content):
-            row = {"file": file.name, "formula": None}
-            if file.reason is not None:
-                yield row | {"reason": file.reason}
-                continue
-            try:
-                yield self._answer(file, row)
-            except Exception as error:  # noqa: BLE001 one odd crystal must not lose the others
-                yield row | {"reason": _reason_of(error)}
+        try:
+            for file in crystal_files(name, content):
+                yield self._row(file)
+        except Exception as error:  # noqa: BLE001 whoever asked learns why there are no more
+            yield {"file": printable(name), "formula": None, "reason": f"not read to its end: {_reason_of(error)}"}
+
+    def _row(self, file):
+        row = {"file": file.name, "formula": None}
+        if file.reason is not None:
+            return row | {"reason": file.reason}
+        try:
+            return self._answer(file, row)
+        except Exception as error:  # noqa: BLE001 one odd crystal must not lose the others
+            return row | {"reason": _reason_of(error)}
 
     def _answer(self, file, row):
         with warnings.catch_warnings(record=True) as caught:

@@ -100,7 +100,7 @@ def _files_in_zip(name, content):
     except (*_DAMAGE, NotImplementedError) as error:
         yield CrystalFile(name, b"", f"the file is not read as a zip ({error!s:.80})")
         return
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     added = [entry for entry in entries if _is_of_macos(entry.filename)]
     if sum(entry.file_size for entry in entries) > MAX_EXPANDED:
         yield CrystalFile(name, b"", f"the zip holds more than {MAX_EXPANDED >> 20} MiB when unpacked: divide it")

@@ -22,6 +22,7 @@ from sitenet_sklearn import (
 from sitenet_sklearn.analysis.surroundings import surroundings_of
 from sitenet_sklearn.server import answers as module
 from sitenet_sklearn.server.answers import Answers, describe_surroundings
+from sitenet_sklearn.server.uploads import CrystalFile
 
 
 def cif(structure):
@@ -118,6 +119,17 @@ def test_what_nobody_expected_is_a_row_too(answers, monkeypatch, crystals):
 
     monkeypatch.setattr(module, "predict_rows", fails)
     assert the_row(answers, "a.cif", cif(crystals["NaCl"]))["reason"] == "unexpected KeyError: 'odd'"
+
+
+def test_what_nobody_expected_in_a_zip_is_the_last_row(answers, monkeypatch, crystals):
+    def fails(name, content):
+        yield CrystalFile(name, content)
+        raise IndexError("odd")
+
+    monkeypatch.setattr(module, "crystal_files", fails)
+    first, last = answers.rows("a.cif", cif(crystals["NaCl"]))
+    assert first["values"]
+    assert last == {"file": "a.cif", "formula": None, "reason": "not read to its end: unexpected IndexError: odd"}
 
 
 def test_warnings_of_readers_are_notes(answers, crystals):

@@ -300,3 +300,14 @@ def test_a_server_that_ended_is_said(browser, files):
     finished(page)
     assert texts(page, 2) == ["no answer: is sitenet serve still running?"] * 2
     page.close()
+
+
+def test_a_lost_answer_is_that_of_one_file(browser, server, files):
+    page = browser.new_page()
+    page.goto(server.address.geturl())
+    page.get_by_role("heading", name="Band gap of crystals").wait_for()
+    page.route("**/answers?name=b.cif", lambda route: route.abort())
+    give(page, dict.fromkeys(("a.cif", "b.cif", "c.cif"), files["NaCl.cif"]))
+    finished(page)
+    assert texts(page, 2) == ["NaCl", "the answer was lost: drop the file once more", "NaCl"]
+    page.close()

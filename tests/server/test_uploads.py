@@ -36,6 +36,17 @@ def test_a_zip_is_its_files(make_zip):
     ]
 
 
+def test_a_file_without_a_name_is_a_file():
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in (("", b"1"), ("a.cif", b"2")):
+            with archive.open(zipfile.ZipInfo(name), "w") as member:
+                member.write(content)
+    first, second = crystal_files("a.zip", stream.getvalue())
+    assert (first.name, first.content) == ("a.zip/", b"1")
+    assert (second.name, second.content) == ("a.zip/a.cif", b"2")
+
+
 def test_paths_in_a_zip_are_names_only(make_zip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = ["../../evil.cif", "/etc/passwd.cif", "C:\\x\\y.cif", "~/z.cif"]

@@ -16,6 +16,7 @@ direct
 0.5 0.5 0.5
 `;
 const NO_ANSWER = "no answer: is sitenet serve still running?";
+const LOST = "the answer was lost: drop the file once more";
 const MANY = 8;
 
 const table = new AnswerTable($("table"), look);
@@ -118,8 +119,19 @@ async function send(name, file, signal) {
   } catch {
     ended = signal.aborted;
   }
-  if (!ended) refuse(name, rows ? `after ${rows} answers ${NO_ANSWER}` : NO_ANSWER);
-  return ended;
+  if (ended) return true;
+  const there = await isThere();
+  const reason = there ? LOST : NO_ANSWER;
+  refuse(name, rows ? `after ${rows} answers: ${reason}` : reason);
+  return there;
+}
+
+async function isThere() {
+  try {
+    return (await fetch("about")).ok;
+  } catch {
+    return false;
+  }
 }
 
 async function* lines(stream) {

@@ -156,20 +156,28 @@ def test_the_table_is_saved(page, files):
     assert rows[0]["nearest"].startswith("NaCl (")
 
 
+CSV = """async (file) => {
+    const { AnswerTable } = await import("./table.js");
+    const table = new AnswerTable(document.getElementById("table"));
+    table.add({ file, reason: 'say "no", please' });
+    table.draw();
+    return table.csv();
+}"""
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("name", ["a;=1+1", "a;-1", 'a; "=1+1', "a\t=1+1", "a;;+1", "a\n=1+1", "a;\t@b", 'a";=1'])
+def test_no_cell_is_a_formula_however_a_spreadsheet_separates(page, name, separator):
+    for line in page.evaluate(CSV, name).splitlines():
+        for cell in line.split(separator):
+            assert not cell.lstrip('" ').startswith(tuple("=+-@"))
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", " =", "\N{FULLWIDTH EQUALS SIGN}"])
 def test_no_cell_is_a_formula(page, start):
-    cell = page.evaluate(
-        """async (file) => {
-            const { AnswerTable } = await import("./table.js");
-            const table = new AnswerTable(document.getElementById("table"));
-            table.add({ file, reason: 'say "no", please' });
-            table.draw();
-            return table.csv();
-        }""",
-        f"{start}1+1",
-    )
+    cell = page.evaluate(CSV, f"{start}1+1")
     (row,) = csv.DictReader(io.StringIO(cell.removeprefix("\ufeff"), newline=""))
-    assert row["file"] == f"'{start}1+1"
+    assert row["file"] == f"'{start}1+1".replace("\t", " ").replace("\r", " ")
     assert row["reason"] == 'say "no", please'
 
 

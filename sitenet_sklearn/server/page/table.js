@@ -187,9 +187,9 @@ export class AnswerTable {
   }
 }
 
-// A text that a spreadsheet would take for a formula gets an apostrophe in front.
+// What a spreadsheet would take for a formula gets an apostrophe in front, also where it begins a cell at a semicolon.
 function csvCell(value) {
   if (typeof value === "number") return String(value);
-  const text = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const text = value.replaceAll(/\s+/g, " ").replaceAll(/(^|;)(?=[ "]*[=+\-@＝＋－＠])/g, "$1'");
+  return /[",;]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

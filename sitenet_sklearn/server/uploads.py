@@ -124,7 +124,7 @@ def _read_entry(archive, entry, name):
     if entry.flag_bits & 1:
         return CrystalFile(name, b"", "the file is encrypted: unpack the zip first")
     if entry.compress_type not in _COMPRESSIONS:
-        return CrystalFile(name, b"", "it is compressed in an unusual way: make the zip anew with the usual one, Deflate")
+        return CrystalFile(name, b"", "it is compressed in an unusual way: zip it anew with Deflate")
     if entry.file_size > MAX_FILE:
         return CrystalFile(name, b"", too_large(MAX_FILE))
     try:

@@ -3,8 +3,10 @@
 import csv
 import io
 import shutil
+from itertools import pairwise
 
 import pytest
+from pymatgen.core import Lattice, Structure
 from test_running import Server
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -13,6 +15,7 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "
 OPTIONS += ["--disable-sync", "--no-first-run"]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MARKUP = "<img src=x onerror=alert(1)>.cif"
+PEROVSKITE = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]]
 FORMULA = "=HYPERLINK(1).cif"
 
 
@@ -218,6 +221,23 @@ def test_the_picture_shows_more_attention_as_thicker_lines(page, files):
         for column in (2, 3)
     )
     assert sum(count * share for count, share in zip(counts, received, strict=True)) == pytest.approx(4, abs=0.03)
+
+
+def test_a_distance_is_one_row(page):
+    """3.905 is just between what is written as 3.90 and as 3.91."""
+    neighbors = [["O", 3.905 + 1e-7 * sign, 0, 0, 0.1] for sign in (1, -1, 1)] + [["O", 0, 3.92, 0, 0.2]]
+    code = """async (neighbors) => (await import("./picture.js")).shellsOf(neighbors)"""
+    assert [shell["count"] for shell in page.evaluate(code, neighbors)] == [3, 1]
+    perovskite = Structure.from_spacegroup(221, Lattice.cubic(3.905), ["Sr", "Ti", "O"], PEROVSKITE)
+    give(page, {"a.cif": perovskite.to(fmt="cif").encode()})
+    finished(page)
+    assert page.inner_text("#status") == "Done: 1 answer."
+    page.get_by_role("button", name="a.cif").click()
+    for radio in page.locator("#kinds input").all():
+        radio.check()
+        cells = page.locator("#neighbors tbody tr").all_inner_texts()
+        shells = sorted((name, float(distance)) for name, distance, *_ in map(str.split, cells))
+        assert all(a[0] != b[0] or b[1] - a[1] > 0.015 for a, b in pairwise(shells))
 
 
 def test_a_zip_is_answered_file_by_file(page, files, make_zip):

@@ -15,6 +15,8 @@ export function shown(value) {
   return size === 0 || (size >= 0.01 && size < 1000) ? value.toFixed(2) : String(Number(value.toPrecision(3)));
 }
 
+export const counted = (n, name) => `${n} ${name}${n === 1 ? "" : "s"}`;
+
 export function percent(share) {
   return `${share < 0.1 ? (100 * share).toFixed(1) : (100 * share).toFixed(0)} %`;
 }

@@ -111,7 +111,7 @@ def _files_in_zip(name, content):
         if entry not in added:
             yield _read_entry(archive, entry, printable(f"{name}/{entry.filename}"))
     if added:
-        yield CrystalFile(name, b"", f"not read: {len(added)} files that macOS added to the zip")
+        yield CrystalFile(name, b"", f"not read: what macOS added to the zip ({len(added)})")
 
 
 def _is_of_macos(path):

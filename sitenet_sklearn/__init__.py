@@ -1,5 +1,6 @@
 """Site-Net for scikit-learn: properties of crystals by global self-attention over real-space supercells."""
 
+from . import _starting  # noqa: F401 before all that takes time
 from .crystals.ragged import RaggedCrystals
 from .estimators.calibrated import CalibratedRegressor
 from .estimators.chunks import predict_in_chunks

@@ -3,12 +3,16 @@
 import signal
 import sys
 
+from ._starting import end_at_ctrl_c, raise_at_ctrl_c
+
 
 def main():
     """Run the command line, or say what to install for it."""
+    end_at_ctrl_c()
     try:
         from .cli.app import run
 
+        raise_at_ctrl_c()
         run()
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "matplotlib"}:

@@ -16,6 +16,9 @@ from .options import MODEL_HELP, Device, find_model, load_pipeline, say
 SERVER = ("starlette", "uvicorn", "anyio", "h11", "click")
 """Packages of the extra."""
 
+MAX_TEXT = 1000
+"""Characters that are shown of what a file says in one place."""
+
 
 def serve(
     model: Annotated[Path, typer.Argument(callback=find_model, help=MODEL_HELP)] = Path("band_gap"),
@@ -58,18 +61,29 @@ def words_of(path):
     dict
         `title` and `unit` of the quantity; `what` it is; `failures`, and what the model is `unfit` for, as lists.
     """
-    known = card_of(path)
-    if not known and path.suffix == ".safetensors":
-        known = read_model(path)[0].get("about", {})
-    name = path.parent.name if "property" in known else known.get("target") or "prediction"
-    title = str(name).replace("_", " ")
+    card = card_of(path)
+    known = card or (read_model(path)[0].get("about") if path.suffix == ".safetensors" else None)
+    if not isinstance(known, dict):
+        known = {}
+    name = path.parent.name if card else _text(known.get("target")) or "prediction"
+    title = name.replace("_", " ")
     return {
         "title": title[:1].upper() + title[1:],
-        "unit": known.get("unit", ""),
-        "what": known.get("property", ""),
-        "failures": known.get("known failures", []),
-        "unfit": known.get("do not use for", []),
+        "unit": _text(known.get("unit")),
+        "what": _text(known.get("property")),
+        "failures": _texts(known.get("known failures")),
+        "unfit": _texts(known.get("do not use for")),
     }
+
+
+def _text(value):
+    """Text that a file may hold in this place, on one line and printable; empty for anything else."""
+    words = " ".join(value.split()) if isinstance(value, str) else ""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words[:MAX_TEXT])
+
+
+def _texts(values):
+    return list(filter(None, map(_text, values))) if isinstance(values, list) else []
 
 
 def has_screen():

@@ -9,17 +9,25 @@ from sitenet_sklearn.analysis.summary import site_nets_of
 from sitenet_sklearn.analysis.surroundings import surroundings_of
 from sitenet_sklearn.crystals.structures import structure_from_content
 from sitenet_sklearn.estimators.chunks import split_featurizer
+from sitenet_sklearn.estimators.disorder import DisorderedRegressor
 from sitenet_sklearn.exceptions import CrystalError, FeaturizationError
 from sitenet_sklearn.tables.predictions import predict_rows, rounded
-from sitenet_sklearn.tables.reading import CrystalTable
+from sitenet_sklearn.tables.reading import TABLES, CrystalTable
 
-from .uploads import crystal_files
+from .uploads import crystal_files, printable
 
 MAX_DRAWN = 200
 """Largest cell whose sites are described: the number of pairs grows as its square."""
 
 MAX_NEIGHBORS = 80
 """Most neighbours of a site that are drawn: those that get most attention."""
+
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+
+PARTLY_OCCUPIED = (
+    "some sites are partly occupied or shared by several elements, which the page cannot predict; "
+    "sitenet predict --disordered can"
+)
 
 
 class Answers:
@@ -55,21 +63,29 @@ class Answers:
             prediction, and `notes`, what readers warned of; with `sites` from `describe_surroundings`, or
             `not_drawn`, why not.
         """
-        for file in crystal_files(name, content):
-            row = {"file": file.name, "formula": None}
-            if file.reason is not None:
-                yield row | {"reason": file.reason}
-                continue
-            try:
-                yield self._answer(file, row)
-            except Exception as error:  # noqa: BLE001 one odd crystal must not lose the others
-                yield row | {"reason": _reason_of(error)}
+        try:
+            for file in crystal_files(name, content):
+                yield self._row(file)
+        except Exception as error:  # noqa: BLE001 whoever asked learns why there are no more
+            yield {"file": printable(name), "formula": None, "reason": f"not read to its end: {_reason_of(error)}"}
+
+    def _row(self, file):
+        row = {"file": file.name, "formula": None}
+        if file.reason is not None:
+            return row | {"reason": file.reason}
+        try:
+            return self._answer(file, row)
+        except Exception as error:  # noqa: BLE001 one odd crystal must not lose the others
+            return row | {"reason": _reason_of(error)}
 
     def _answer(self, file, row):
+        _refuse_tables(file)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             structure = structure_from_content(file.last_name, file.content)
         row["formula"] = structure.composition.reduced_formula
+        if not structure.is_ordered and not isinstance(self.model, DisorderedRegressor):
+            raise CrystalError(PARTLY_OCCUPIED)
         predictions, _ = predict_rows(self.model, CrystalTable([file.name], [structure], None))
         values = predictions.drop(columns=["id", "formula"]).iloc[0].to_dict()
         found = {"values": {str(name): rounded(value) for name, value in values.items()}}
@@ -117,12 +133,28 @@ def _describe(found, symbols, sites):
         "received": round(float(found.received[first]), 4),
         "itself": round(float(1 - shares.sum()), 5),
         "neighbors": [
-            [symbols[of[k]], *(round(float(x), 3) for x in positions[k]), round(float(shares[k]), 5)] for k in strongest
+            [symbols[of[k]], *(round(float(x), 6) for x in positions[k]), round(float(shares[k]), 5)] for k in strongest
         ],
     }
+
+
+def _refuse_tables(file):
+    name = file.last_name.lower()
+    if name.endswith(SPREADSHEETS):
+        raise CrystalError("it is a table, and the page takes crystals: save it as CSV, which sitenet predict takes")
+    if name.endswith(TABLES) or (name.endswith(".json") and file.content.lstrip().startswith(b"[")):
+        raise CrystalError("it is a table, and the page takes crystals: sitenet predict takes tables")
 
 
 def _reason_of(error):
     if isinstance(error, FeaturizationError):
         return error.failures[0].reason
-    return str(error) if isinstance(error, CrystalError) else f"unexpected {type(error).__name__}: {error!s:.200}"
+    if not isinstance(error, CrystalError):
+        return f"unexpected {_details(error)}"
+    return str(error) if error.__cause__ is None else f"the file is not read as a crystal: {_details(error.__cause__)}"
+
+
+def _details(error):
+    """Tell what an error says, and its name where that is needed to understand it."""
+    name = "" if isinstance(error, ValueError | OverflowError) else f"{type(error).__name__}: "
+    return f"{name}{error!s:.200}"

@@ -27,6 +27,9 @@ HOSTS = ("127.0.0.1", "localhost")
 PATIENCE = 60
 """Seconds that an upload may take."""
 
+PLACES = 8
+"""Uploads that are in memory at the same time; others wait unread."""
+
 PAGE = {
     "": ("index.html", "text/html"),
     "page.css": ("page.css", "text/css"),
@@ -83,12 +86,12 @@ def make_application(answers, about, token):
     routes = [
         *(Route(f"/{path}", _send(*found)) for path, found in PAGE.items()),
         Route("/about", lambda _: JSONResponse(about | {"limits": limits})),
-        Route("/answers", answer, methods=["POST"]),
+        Route("/answers", answer, methods=["POST"], middleware=[Middleware(_WithPlaces)]),
     ]
     guards = [
         Middleware(_WithHeaders),
-        Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
         Middleware(_WithToken, token=token),
+        Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
     ]
     return Starlette(routes=routes, middleware=guards, exception_handlers={HTTPException: _explain})
 
@@ -160,4 +163,15 @@ class _WithToken:
         if secrets.compare_digest(given.encode(), self.token) and slash:
             await self.app(scope | {"path": f"/{path}"}, receive, send)
         else:
-            await PlainTextResponse("Not Found", 404)(scope, receive, send)
+            await PlainTextResponse("Not Found", 404, {"Connection": "close"})(scope, receive, send)
+
+
+class _WithPlaces:
+    """Let a request wait until there is a place, which it has until its answer is given."""
+
+    def __init__(self, app):
+        self.app, self.places = app, asyncio.Semaphore(PLACES)
+
+    async def __call__(self, scope, receive, send):
+        async with self.places:
+            await self.app(scope, receive, send)

@@ -5,6 +5,7 @@ import secrets
 import socket
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .answers import Answers
 from .application import make_application
@@ -12,8 +13,11 @@ from .application import make_application
 ADDRESS = "127.0.0.1"
 """Where is listened: other computers cannot reach it."""
 
-MOST_CONNECTIONS = 16
-"""At the same time; with the largest upload this bounds the memory."""
+MOST_CONNECTIONS = 500
+"""At the same time; what is sent over them is bounded in `application`."""
+
+SILENCE = 5
+"""Seconds after which a connection is closed over which nothing is asked, so that it takes no place from others."""
 
 
 def bound_socket(port):
@@ -62,10 +66,22 @@ def serve(model, about, taken, ready):
     """
     token = secrets.token_urlsafe(24)
     application = make_application(Answers(model), about, token)
-    settings = {"lifespan": "off", "ws": "none", "http": "h11", "log_config": None, "access_log": False}
-    settings |= {"server_header": False, "proxy_headers": False, "limit_concurrency": MOST_CONNECTIONS}
+    settings = {"lifespan": "off", "ws": "none", "http": _Connection, "log_config": None, "access_log": False}
+    settings |= {"server_header": False, "proxy_headers": False}
+    settings |= {"limit_concurrency": MOST_CONNECTIONS, "timeout_keep_alive": SILENCE}
     ready(f"http://{ADDRESS}:{taken.getsockname()[1]}/{token}/")
     _Server(uvicorn.Config(application, **settings)).run(sockets=[taken])
+
+
+class _Connection(H11Protocol):
+    def connection_made(self, transport):
+        """Wait for the first request: uvicorn itself waits for as long as it takes."""
+        super().connection_made(transport)
+        self.loop.call_later(SILENCE, self._close_if_silent)
+
+    def _close_if_silent(self):
+        if self.cycle is None:
+            self.transport.close()
 
 
 class _Server(uvicorn.Server):

@@ -4,7 +4,6 @@ Names are for people and tell formats. No file is written, and no path in a zip 
 """
 
 import io
-import lzma
 import zipfile
 import zlib
 from pathlib import PurePosixPath
@@ -25,10 +24,13 @@ MAX_FILES = 2000
 MAX_NAME = 200
 """Characters of a name that are kept."""
 
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Ways in which a zip may hold a file: zipfile unpacks all others at once, however large they become."""
+
 _ENTRY = b"PK\x01\x02"
 """How every entry begins in the list at the end of a zip."""
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError, LookupError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, LookupError)
 
 
 class CrystalFile(NamedTuple):
@@ -98,7 +100,7 @@ def _files_in_zip(name, content):
     except (*_DAMAGE, NotImplementedError) as error:
         yield CrystalFile(name, b"", f"the file is not read as a zip ({error!s:.80})")
         return
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     added = [entry for entry in entries if _is_of_macos(entry.filename)]
     if sum(entry.file_size for entry in entries) > MAX_EXPANDED:
         yield CrystalFile(name, b"", f"the zip holds more than {MAX_EXPANDED >> 20} MiB when unpacked: divide it")
@@ -109,7 +111,7 @@ def _files_in_zip(name, content):
         if entry not in added:
             yield _read_entry(archive, entry, printable(f"{name}/{entry.filename}"))
     if added:
-        yield CrystalFile(name, b"", f"not read: {len(added)} files that macOS added to the zip")
+        yield CrystalFile(name, b"", f"not read: what macOS added to the zip ({len(added)})")
 
 
 def _is_of_macos(path):
@@ -121,6 +123,8 @@ def _read_entry(archive, entry, name):
         return CrystalFile(name, b"", "a zip inside a zip is not opened: unpack it first")
     if entry.flag_bits & 1:
         return CrystalFile(name, b"", "the file is encrypted: unpack the zip first")
+    if entry.compress_type not in _COMPRESSIONS:
+        return CrystalFile(name, b"", "it is compressed in an unusual way: zip it anew with Deflate")
     if entry.file_size > MAX_FILE:
         return CrystalFile(name, b"", too_large(MAX_FILE))
     try:

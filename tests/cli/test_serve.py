@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from sitenet_sklearn.cli import serve as module
 from sitenet_sklearn.cli.app import app, run
 from sitenet_sklearn.cli.serve import has_screen, words_of
+from sitenet_sklearn.network.weights_file import write_model
 from sitenet_sklearn.pretrained import pretrained_file
 
 pytest.importorskip("uvicorn", reason="needs the extra serve")
@@ -78,6 +79,23 @@ def test_words_of_a_model_of_ones_own(structures, band_gaps, tmp_path):
     assert (words["title"], words["unit"], words["failures"]) == ("Bulk modulus", "GPa", [])
     save_model(pipeline, tmp_path / "b.safetensors")
     assert words_of(tmp_path / "b.safetensors")["title"] == "Prediction"
+
+
+@pytest.mark.parametrize(
+    ("about", "expected"),
+    [
+        ([1], {"title": "Prediction"}),
+        ("gap", {"title": "Prediction"}),
+        ({"target": ["a"], "unit": {"x": 1}, "known failures": 5, "do not use for": "abc"}, {"title": "Prediction"}),
+        ({"target": "x\x1b[31m\ny", "property": 3}, {"title": "X\ufffd[31m y"}),
+        ({"known failures": ["a", 1, None, ["b"], "c\x00"]}, {"title": "Prediction", "failures": ["a", "c\ufffd"]}),
+        ({"unit": "x" * 5000}, {"title": "Prediction", "unit": "x" * module.MAX_TEXT}),
+        ({"target": "gap", "property": "width"}, {"title": "Gap", "what": "width"}),
+    ],
+)
+def test_words_are_text_whatever_a_file_says(tmp_path, about, expected):
+    write_model(tmp_path / "a.safetensors", {"about": about}, {})
+    assert words_of(tmp_path / "a.safetensors") == {"unit": "", "what": "", "failures": [], "unfit": []} | expected
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,9 @@
+import bz2
+import gzip
 import json
+import lzma
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -18,6 +22,7 @@ from sitenet_sklearn import (
 from sitenet_sklearn.analysis.surroundings import surroundings_of
 from sitenet_sklearn.server import answers as module
 from sitenet_sklearn.server.answers import Answers, describe_surroundings
+from sitenet_sklearn.server.uploads import CrystalFile
 
 
 def cif(structure):
@@ -61,9 +66,13 @@ def test_every_format_gives_the_same(answers, crystals, make_zip, tmp_path):
 
 BAD = {
     "empty.cif": (b"", "the file is empty"),
-    "a.cif": (b"data_\nno crystal", "the file is not read as a crystal"),
+    "a.cif": (b"data_\nno crystal", "the file is not read as a crystal: Invalid CIF file"),
+    "a.json": (b'{"a": 1}', "the file is not read as a crystal: KeyError: 'sites'"),
     "notes.txt": (b"hello", "its name tells no format"),
-    "gaps.csv": (b"file\na.cif\n", "its name tells no format"),
+    "gaps.csv": (b"file\na.cif\n", "it is a table, and the page takes crystals: sitenet predict takes tables"),
+    "poscar.JSONL.gz": (b"{}", "it is a table"),
+    "many.json": (b" [{}]", "it is a table"),
+    "gaps.XLSX": (b"PK", "save it as CSV"),
     "model.joblib": (b"\x80\x04.", "its name tells no format"),
     "molecule.xyz": (b"1\nwater\nO 0 0 0\n", "it is a molecule, chain or slab"),
     "many.vasp": (b"x\n1\n4 0 0\n0 4 0\n0 0 4\nFe\n5000\nDirect\n0 0 0\n", "states 5000 sites, at most 1000"),
@@ -90,11 +99,22 @@ def test_crystals_that_cannot_be_predicted_keep_their_formula(answers, crystals)
     alloy = crystals["NaCl"].copy()
     alloy.replace_species({"Na": {"Na": 0.5, "K": 0.5}})
     row = the_row(answers, "alloy.cif", cif(alloy))
-    assert "the structure is disordered" in row["reason"]
+    assert row["reason"] == module.PARTLY_OCCUPIED
     assert row["formula"] == alloy.composition.reduced_formula
     for n, reason in ((1500, "the cell has 1500 sites, at most 1000"), (5000, "it states 5000 sites, at most 4000")):
         large = Structure(Lattice.cubic(60), ["Fe"] * n, np.random.default_rng(0).random((n, 3)))
         assert reason in the_row(answers, "large.cif", cif(large))["reason"]
+
+
+@pytest.mark.parametrize("packed", [gzip, bz2, lzma])
+def test_compressed_files_that_expand_to_much_cost_little(answers, packed):
+    ending = {gzip: "gz", bz2: "bz2", lzma: "xz"}[packed]
+    content = packed.compress(b"0" * 2 * 10**8)
+    tracemalloc.start()
+    assert "more than 4 MiB of text" in the_row(answers, f"a.cif.{ending}", content)["reason"]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 5 * 2**23
 
 
 def test_what_nobody_expected_is_a_row_too(answers, monkeypatch, crystals):
@@ -103,6 +123,17 @@ def test_what_nobody_expected_is_a_row_too(answers, monkeypatch, crystals):
 
     monkeypatch.setattr(module, "predict_rows", fails)
     assert the_row(answers, "a.cif", cif(crystals["NaCl"]))["reason"] == "unexpected KeyError: 'odd'"
+
+
+def test_what_nobody_expected_in_a_zip_is_the_last_row(answers, monkeypatch, crystals):
+    def fails(name, content):
+        yield CrystalFile(name, content)
+        raise IndexError("odd")
+
+    monkeypatch.setattr(module, "crystal_files", fails)
+    first, last = answers.rows("a.cif", cif(crystals["NaCl"]))
+    assert first["values"]
+    assert last == {"file": "a.cif", "formula": None, "reason": "not read to its end: unexpected IndexError: odd"}
 
 
 def test_warnings_of_readers_are_notes(answers, crystals):
@@ -129,7 +160,7 @@ def test_surroundings_are_described(crystals, answers):
         assert len(shares) <= module.MAX_NEIGHBORS
         assert sum(shares) + kind["itself"] <= 1 + 1e-3
         nearest = min(np.linalg.norm(position) for _, *position, _ in kind["neighbors"])
-        assert nearest == pytest.approx(2.46 / np.sqrt(3), abs=2e-3)
+        assert nearest == pytest.approx(2.46 / np.sqrt(3), abs=1e-5)
 
 
 def test_models_of_other_kinds(structures, band_gaps, crystals):

@@ -169,6 +169,28 @@ def test_one_computation_at_a_time():
     assert Slow.most == 1
 
 
+def test_few_uploads_are_in_memory_at_a_time(monkeypatch):
+    class Counting:
+        held, most = 0, 0
+
+    async def read(request):
+        Counting.held += 1
+        Counting.most = max(Counting.most, Counting.held)
+        await application.asyncio.sleep(0.05)
+        return await request.body()
+
+    class Releasing:
+        def rows(self, name, _):
+            yield {"file": name, "reason": ""}
+            Counting.held -= 1
+
+    monkeypatch.setattr(application, "_read_body", read)
+    with client_of(Releasing()) as client, ThreadPoolExecutor(30) as pool:
+        found = list(pool.map(lambda k: rows_of(post(client, name=str(k))), range(30)))
+    assert [row["file"] for (row,) in found] == [str(k) for k in range(30)]
+    assert Counting.most <= application.PLACES
+
+
 def test_answers_are_those_of_the_model(answers, crystals):
     text = crystals["NaCl"].to(fmt="cif").encode()
     (row,) = rows_of(post(client_of(answers), text))

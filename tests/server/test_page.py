@@ -3,8 +3,10 @@
 import csv
 import io
 import shutil
+from itertools import pairwise
 
 import pytest
+from pymatgen.core import Lattice, Structure
 from test_running import Server
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -13,6 +15,7 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "
 OPTIONS += ["--disable-sync", "--no-first-run"]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MARKUP = "<img src=x onerror=alert(1)>.cif"
+PEROVSKITE = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]]
 FORMULA = "=HYPERLINK(1).cif"
 
 
@@ -156,20 +159,28 @@ def test_the_table_is_saved(page, files):
     assert rows[0]["nearest"].startswith("NaCl (")
 
 
+CSV = """async (file) => {
+    const { AnswerTable } = await import("./table.js");
+    const table = new AnswerTable(document.getElementById("table"));
+    table.add({ file, reason: 'say "no", please' });
+    table.draw();
+    return table.csv();
+}"""
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("name", ["a;=1+1", "a;-1", 'a; "=1+1', "a\t=1+1", "a;;+1", "a\n=1+1", "a;\t@b", 'a";=1'])
+def test_no_cell_is_a_formula_however_a_spreadsheet_separates(page, name, separator):
+    for line in page.evaluate(CSV, name).splitlines():
+        for cell in line.split(separator):
+            assert not cell.lstrip('" ').startswith(tuple("=+-@"))
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", " =", "\N{FULLWIDTH EQUALS SIGN}"])
 def test_no_cell_is_a_formula(page, start):
-    cell = page.evaluate(
-        """async (file) => {
-            const { AnswerTable } = await import("./table.js");
-            const table = new AnswerTable(document.getElementById("table"));
-            table.add({ file, reason: 'say "no", please' });
-            table.draw();
-            return table.csv();
-        }""",
-        f"{start}1+1",
-    )
+    cell = page.evaluate(CSV, f"{start}1+1")
     (row,) = csv.DictReader(io.StringIO(cell.removeprefix("\ufeff"), newline=""))
-    assert row["file"] == f"'{start}1+1"
+    assert row["file"] == f"'{start}1+1".replace("\t", " ").replace("\r", " ")
     assert row["reason"] == 'say "no", please'
 
 
@@ -210,6 +221,23 @@ def test_the_picture_shows_more_attention_as_thicker_lines(page, files):
         for column in (2, 3)
     )
     assert sum(count * share for count, share in zip(counts, received, strict=True)) == pytest.approx(4, abs=0.03)
+
+
+def test_a_distance_is_one_row(page):
+    """3.905 is just between what is written as 3.90 and as 3.91."""
+    neighbors = [["O", 3.905 + 1e-7 * sign, 0, 0, 0.1] for sign in (1, -1, 1)] + [["O", 0, 3.92, 0, 0.2]]
+    code = """async (neighbors) => (await import("./picture.js")).shellsOf(neighbors)"""
+    assert [shell["count"] for shell in page.evaluate(code, neighbors)] == [3, 1]
+    perovskite = Structure.from_spacegroup(221, Lattice.cubic(3.905), ["Sr", "Ti", "O"], PEROVSKITE)
+    give(page, {"a.cif": perovskite.to(fmt="cif").encode()})
+    finished(page)
+    assert page.inner_text("#status") == "Done: 1 answer."
+    page.get_by_role("button", name="a.cif").click()
+    for radio in page.locator("#kinds input").all():
+        radio.check()
+        cells = page.locator("#neighbors tbody tr").all_inner_texts()
+        shells = sorted((name, float(distance)) for name, distance, *_ in map(str.split, cells))
+        assert all(a[0] != b[0] or b[1] - a[1] > 0.015 for a, b in pairwise(shells))
 
 
 def test_a_zip_is_answered_file_by_file(page, files, make_zip):
@@ -299,4 +327,15 @@ def test_a_server_that_ended_is_said(browser, files):
     give(page, {"a.cif": files["NaCl.cif"], "b.cif": files["NaCl.cif"]})
     finished(page)
     assert texts(page, 2) == ["no answer: is sitenet serve still running?"] * 2
+    page.close()
+
+
+def test_a_lost_answer_is_that_of_one_file(browser, server, files):
+    page = browser.new_page()
+    page.goto(server.address.geturl())
+    page.get_by_role("heading", name="Band gap of crystals").wait_for()
+    page.route("**/answers?name=b.cif", lambda route: route.abort())
+    give(page, dict.fromkeys(("a.cif", "b.cif", "c.cif"), files["NaCl.cif"]))
+    finished(page)
+    assert texts(page, 2) == ["NaCl", "the answer was lost: drop the file once more", "NaCl"]
     page.close()

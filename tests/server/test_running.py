@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -135,6 +136,24 @@ def test_a_second_page_waits(server, cif, make_zip):
     for page in pages:
         page.join()
     assert found == {"a.zip": 9, "b.zip": 9, "c.zip": 9}
+
+
+def test_connections_that_say_nothing_take_no_place_and_are_closed(server):
+    beginnings = [b"", b"GET / HTTP", b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET"]
+    silent = [socket.create_connection((ADDRESS, server.address.port), timeout=30) for _ in range(99)]
+    for k, connection in enumerate(silent):
+        connection.sendall(beginnings[k % 3])
+    assert server.ask("GET", "about")[0] == 200
+    for k, connection in enumerate(silent):
+        with connection, connection.makefile("rb") as stream:
+            assert (b"404 Not Found" in stream.read()) == (k % 3 == 2)  # to its end
+
+
+def test_many_uploads_at_once_are_all_answered(server, cif):
+    with ThreadPoolExecutor(30) as pool:
+        found = list(pool.map(lambda k: server.rows(f"{k}.cif", cif), range(30)))
+    assert [row["file"] for row, _ in found] == [f"{k}.cif" for k in range(30)]
+    assert all("values" in row for row, _ in found)
 
 
 def test_no_file_is_left(server, cif, make_zip):

@@ -1,7 +1,7 @@
 // Files in, answers out: what the page does with files, progress, and the crystal that is looked at.
 
-import { AnswerTable, element, formulaNodes, interval, nearestOf, percent, shown } from "./table.js";
-import { Picture } from "./picture.js";
+import { AnswerTable, counted, element, formulaNodes, interval, nearestOf, percent, shown } from "./table.js";
+import { Picture, shellsOf } from "./picture.js";
 
 const $ = (id) => document.getElementById(id);
 const EXAMPLE = `NaCl
@@ -16,6 +16,7 @@ direct
 0.5 0.5 0.5
 `;
 const NO_ANSWER = "no answer: is sitenet serve still running?";
+const LOST = "the answer was lost: drop the file once more";
 const MANY = 8;
 
 const table = new AnswerTable($("table"), look);
@@ -48,7 +49,7 @@ function take(files) {
   total = fitting.length + (running ? total : 0);
   queue.push(...fitting);
   if (files.length > room) {
-    refuse(`${files.length - room} more files`, `the page takes at most ${about.limits.files} files: clear it first, or send a zip`);
+    refuse(counted(files.length - room, "more file"), `the page takes at most ${about.limits.files} files: clear it first, or send a zip`);
   }
   if (running) progress();
   else if (queue.length) run();
@@ -69,8 +70,8 @@ async function run() {
   }
   table.draw();
   const failed = table.rows.filter((row) => !row.values).length;
-  const counts = `${table.rows.length - failed} answers${failed ? `, ${failed} without one: the table says why` : ""}`;
-  say(done < total ? `Cancelled, ${total - done} files left out. ${counts}.` : `Done: ${counts}.`);
+  const counts = `${counted(table.rows.length - failed, "answer")}${failed ? `, ${failed} without one: the table says why` : ""}`;
+  say(done < total ? `Cancelled, ${counted(total - done, "file")} left out. ${counts}.` : `Done: ${counts}.`);
   taken = Math.max(0, taken - (total - done));
   queue = [];
   running = null;
@@ -81,7 +82,7 @@ function progress() {
   $("working").hidden = !running;
   $("bar").max = Math.max(1, total);
   $("bar").value = done;
-  $("counted").textContent = `${done} of ${total} files`;
+  $("counted").textContent = `${done} of ${counted(total, "file")}`;
 }
 
 // Whether the server is there: a file that fails is a row.
@@ -118,8 +119,19 @@ async function send(name, file, signal) {
   } catch {
     ended = signal.aborted;
   }
-  if (!ended) refuse(name, rows ? `after ${rows} answers ${NO_ANSWER}` : NO_ANSWER);
-  return ended;
+  if (ended) return true;
+  const there = await isThere();
+  const reason = there ? LOST : NO_ANSWER;
+  refuse(name, rows ? `after ${counted(rows, "answer")}: ${reason}` : reason);
+  return there;
+}
+
+async function isThere() {
+  try {
+    return (await fetch("about")).ok;
+  } catch {
+    return false;
+  }
 }
 
 async function* lines(stream) {
@@ -189,7 +201,7 @@ $("save").addEventListener("click", () => {
   const address = URL.createObjectURL(new Blob([table.csv()], { type: "text/csv;charset=utf-8" }));
   element("a", { href: address, download: `${about.title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}.csv` }).click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
-  say(`Saved ${table.rows.length} rows.`);
+  say(`Saved ${counted(table.rows.length, "row")}.`);
 });
 $("clear").addEventListener("click", () => {
   running?.abort();
@@ -253,20 +265,13 @@ function kindLine(row, kind, k) {
 
 function from(row, kind) {
   picture.show(kind, [...new Set(row.sites.map((other) => other.element))]);
-  const seen = kind.neighbors.length;
-  $("caption").textContent = `${kind.element} and the ${seen} neighbours it attends to most. Thicker lines are more attention. To itself: ${percent(kind.itself)}.`;
-  const shells = new Map();
-  for (const [name, x, y, z, share] of kind.neighbors) {
-    const distance = Math.hypot(x, y, z).toFixed(2);
-    const shell = shells.get(`${name} ${distance}`) ?? { name, distance, count: 0, share: 0 };
-    shells.set(`${name} ${distance}`, { ...shell, count: shell.count + 1, share: shell.share + share });
-  }
-  const strongest = [...shells.values()].sort((a, b) => b.share - a.share).slice(0, MANY);
-  const cells = ({ name, distance, count, share }) => [distance, String(count), percent(share)].map((text) => element("td", { className: "number" }, text));
+  $("caption").textContent = `${kind.element} and the ${counted(kind.neighbors.length, "neighbour")} it attends to most. Thicker lines are more attention. To itself: ${percent(kind.itself)}.`;
+  const strongest = shellsOf(kind.neighbors).slice(0, MANY);
+  const cells = ({ distance, count, share }) => [distance.toFixed(2), String(count), percent(share)].map((text) => element("td", { className: "number" }, text));
   const rows = strongest.map((shell) => element("tr", {}, element("th", { scope: "row" }, shell.name), ...cells(shell)));
   $("neighbors").tBodies[0].replaceChildren(...rows);
   const [first] = strongest;
-  const most = first ? `: most of it to ${first.count} ${first.name} at ${first.distance} Å, ${percent(first.share)}` : "";
+  const most = first ? `: most of it to ${first.count} ${first.name} at ${first.distance.toFixed(2)} Å, ${percent(first.share)}` : "";
   $("picture").setAttribute("aria-label", `Picture of the attention that ${kind.element} pays to its surroundings${most}`);
 }
 

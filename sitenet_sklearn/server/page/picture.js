@@ -2,6 +2,7 @@
 
 const STEP = 0.12;
 const COLORS = 8;
+const SAME = 0.01;
 
 function svg(name, attributes, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -13,6 +14,19 @@ function svg(name, attributes, ...children) {
 const at = (value) => value.toFixed(2);
 
 const line = ({ x, y, share }) => svg("line", { x1: 0, y1: 0, x2: at(x), y2: at(y), "stroke-width": at(share && 0.15 + 4.5 * share) });
+
+// Neighbours of one element at one distance. What is nearer to each other than SAME is one distance, and no two look the same.
+export function shellsOf(neighbors) {
+  const shells = [];
+  for (const [name, x, y, z, share] of neighbors) {
+    const distance = Math.hypot(x, y, z);
+    let shell = shells.find((other) => other.name === name && Math.abs(other.distance - distance) < SAME);
+    if (!shell) shells.push((shell = { name, distance, count: 0, share: 0 }));
+    shell.count += 1;
+    shell.share += share;
+  }
+  return shells.sort((a, b) => b.share - a.share);
+}
 
 export class Picture {
   constructor(canvas, legend) {

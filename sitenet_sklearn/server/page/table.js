@@ -15,6 +15,8 @@ export function shown(value) {
   return size === 0 || (size >= 0.01 && size < 1000) ? value.toFixed(2) : String(Number(value.toPrecision(3)));
 }
 
+export const counted = (n, name) => `${n} ${name}${n === 1 ? "" : "s"}`;
+
 export function percent(share) {
   return `${share < 0.1 ? (100 * share).toFixed(1) : (100 * share).toFixed(0)} %`;
 }
@@ -187,9 +189,9 @@ export class AnswerTable {
   }
 }
 
-// A text that a spreadsheet would take for a formula gets an apostrophe in front.
+// What a spreadsheet would take for a formula gets an apostrophe in front, also where it begins a cell at a semicolon.
 function csvCell(value) {
   if (typeof value === "number") return String(value);
-  const text = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const text = value.replaceAll(/\s+/g, " ").replaceAll(/(^|;)(?=[ "]*[=+\-@＝＋－＠])/g, "$1'");
+  return /[",;]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -233,6 +233,7 @@ def test_a_distance_is_one_row(page):
     finished(page)
     assert page.inner_text("#status") == "Done: 1 answer."
     page.get_by_role("button", name="a.cif").click()
+    assert "need not have the symmetry of the crystal" in page.inner_text("#sites")
     for radio in page.locator("#kinds input").all():
         radio.check()
         cells = page.locator("#neighbors tbody tr").all_inner_texts()
@@ -253,7 +254,32 @@ def test_a_narrow_window_shows_all(open_page, files, options):
     finished(page)
     page.get_by_role("button", name="NaCl.cif").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert page.get_by_role("region", name="Answers").last.evaluate("region => region.scrollWidth > region.clientWidth")
+    for region in page.locator(".scroll").all():
+        assert region.evaluate("region => region.scrollWidth <= region.clientWidth")
+    for cell in page.locator("#table tbody td, #table tbody th").all():
+        box = cell.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+        assert box["height"] < 100
+    assert page.locator("#table td").nth(1).evaluate("cell => getComputedStyle(cell, '::before').content") == (
+        '"Band gap (eV)"'
+    )
+
+
+def test_beside_a_crystal_headers_are_short_and_ids_whole(open_page, files):
+    page = open_page(viewport={"width": 1280, "height": 800})
+    give(page, files)
+    finished(page)
+    page.get_by_role("button", name="NaCl.cif").click()
+    for header in page.locator("#table th[scope=col]:visible").all():
+        assert header.bounding_box()["height"] < 70
+    ids = page.locator("#facts .whole").all()
+    assert len(ids) == 3
+    for shown in ids:
+        assert shown.bounding_box()["height"] < 30
+    assert page.locator("#table .nearest:visible").count() == 0
+    page.get_by_role("button", name="Back to the table").click()
+    assert page.locator("#table .nearest:visible").count() == 5
 
 
 def test_everything_that_is_pressed_has_a_name(page, files):

@@ -10,14 +10,18 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 pytest.importorskip("uvicorn", reason="needs the extra serve")
 
-from sitenet_sklearn.server.running import ADDRESS, bound_socket
-from sitenet_sklearn.server.uploads import MAX_UPLOAD
+from sitenet_sklearn.crystals.crystal_files import MAX_BYTES, MAX_SITES
+from sitenet_sklearn.server.answers import MAX_DRAWN
+from sitenet_sklearn.server.application import PATIENCE, PLACES
+from sitenet_sklearn.server.running import ADDRESS, MOST_CONNECTIONS, SILENCE, bound_socket
+from sitenet_sklearn.server.uploads import MAX_EXPANDED, MAX_FILE, MAX_FILES, MAX_UPLOAD
 
 
 class Server:
@@ -177,6 +181,23 @@ def test_ctrl_c_ends_it_whatever_it_does(cif, make_zip, busy):
         code, told = server.end()
     assert code == 130
     assert "Traceback" not in told
+
+
+def test_the_documentation_states_the_limits():
+    page = (Path(__file__).parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
+    text, zipped = MAX_BYTES["cif"] >> 20, f"{MAX_UPLOAD >> 20} MiB, {MAX_FILES:,} files, and {MAX_EXPANDED >> 20} MiB"
+    assert {MAX_BYTES[kind] for kind in ("poscar", "json", "xyz")} == {text << 20}
+    for words in (
+        f"| {MAX_FILE >> 20} MiB, and {text} MiB of text when unpacked (YAML {MAX_BYTES['yaml'] >> 10} KiB) |",
+        f"| {zipped} when unpacked",
+        f'| {MAX_FILES:,} files; "Clear"',
+        f"| {PATIENCE} seconds |",
+        f"| {MOST_CONNECTIONS} connections, of which {PLACES} uploads",
+        f"closed after {SILENCE} seconds |",
+        f"Cells of more than {MAX_DRAWN} sites are predicted, but not drawn",
+        f"cells of more than {MAX_SITES:,}\nsites",
+    ):
+        assert words in page
 
 
 def test_a_port_can_be_chosen_and_taken_once():

@@ -248,7 +248,7 @@ function factsOf(row) {
   ].filter(Boolean);
 }
 
-const nearestLine = ({ formula, id, value }, unit) => element("div", {}, ...formulaNodes(formula), ` ${shown(value)}${unit}, ${id}`);
+const nearestLine = ({ formula, id, value }, unit) => element("div", {}, ...formulaNodes(formula), ` ${shown(value)}${unit}, `, element("span", { className: "whole" }, id));
 
 const fact = ([name, content, kind = ""]) => [
   element("dt", { className: kind }, name),

@@ -39,7 +39,8 @@ export function nearestOf(values) {
 function nearestCell(row) {
   const found = nearestOf(row.values);
   if (!found.length) return [row.values.nearest ?? ""];
-  return found.flatMap(({ formula, value }, k) => [k ? ", " : "", ...formulaNodes(formula), ` ${shown(value)}`]);
+  const whole = ({ formula, value }) => element("span", { className: "whole" }, ...formulaNodes(formula), ` ${shown(value)}`);
+  return found.flatMap((crystal, k) => [k ? ", " : "", whole(crystal)]);
 }
 
 function columnsOf(rows, about) {
@@ -66,7 +67,12 @@ function columnsOf(rows, about) {
       order: (row) => row.values.flags,
       cell: (row) => [row.values.flags ? element("span", { className: "doubt" }, row.values.flags) : "none"],
     },
-    keys.has("nearest") && { name: "Nearest known crystals", order: (row) => row.values.nearest, cell: nearestCell },
+    keys.has("nearest") && {
+      name: "Nearest known crystals",
+      kind: "nearest",
+      order: (row) => row.values.nearest,
+      cell: nearestCell,
+    },
   ].filter(Boolean);
 }
 
@@ -174,8 +180,10 @@ export class AnswerTable {
     const open = element("button", { type: "button" }, row.file);
     open.addEventListener("click", () => this.choose(row));
     first.append(open);
-    for (const column of this.columns.slice(1)) {
-      line.append(element("td", { className: column.kind ?? "" }, ...column.cell(row)));
+    for (const { name, kind = "", cell } of this.columns.slice(1)) {
+      const made = element("td", { className: kind }, ...cell(row));
+      made.dataset.name = name; // what stands before it in a narrow window
+      line.append(made);
     }
     line.classList.toggle("chosen", row === this.chosen);
     return line;

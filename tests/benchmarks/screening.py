@@ -4,10 +4,12 @@
 
 Writes CIF files of Matbench's crystals (of the bundled ones where it is missing), then reads, featurizes and predicts
 them in chunks, as `sitenet predict` does, with the band-gap model of the library. The share of a stage is that of the
-time in all; the first chunk warms up and does not count.
+time in all; the first chunk warms up and does not count. Last comes `screen`, whose processes do all of it at a time:
+from starting them to the report.
 """
 
 import argparse
+import tempfile
 import time
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from crystals import MATBENCH, read_structures
 from sitenet_sklearn import load_pretrained
 from sitenet_sklearn.datasets import load_dielectric
 from sitenet_sklearn.estimators import prediction_columns
+from sitenet_sklearn.screening import screen
 from sitenet_sklearn.tables.reading import CrystalTable
 from sitenet_sklearn.tables.reading import read_structures as read_crystals
 
@@ -66,6 +69,14 @@ def main():
         rates = "".join(f"{len(paths) / t:12.0f}/s" for t in total)
         shares = ", ".join(f"{share:.0%}" for share in total / total.sum())
         print(f"{jobs:9d} {len(paths) / total.sum():11.0f}{rates}   {shares}", flush=True)
+    for jobs in options.jobs:
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            found = screen(pipeline, paths, Path(folder) / "gaps.csv", n_jobs=jobs)
+            rate = found.n_rows / (time.perf_counter() - start)
+        print(
+            f"{jobs:9d} {rate:11.0f}   screen, {found.n_rows} rows, {found.n_crystals} different crystals", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def own_memory_while_training(path, rows, seconds):
     """Largest own memory, in MiB, of a process that trains on some rows for so long."""
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    process = context.Process(target=measure, args=(path, rows, "disk", results))
+    process = context.Process(target=measure, args=(path, rows, "disk", SMALL, results))
     process.start()
     largest, end = 0.0, time.monotonic() + seconds
     while process.is_alive() and time.monotonic() < end:
@@ -96,13 +96,13 @@ def own_memory_while_training(path, rows, seconds):
     return largest
 
 
-def measure(path, rows, where, results):
+def measure(path, rows, where, parameters, results):
     """Train one epoch on some rows of the store, after a short one that warms up, and say how long it takes."""
     torch.set_num_threads(1)
     X = RaggedCrystals.open(path, verify=False)
     y = target_of(X)[rows]
     X = X[rows].compact() if where == "memory" else X[rows]
-    model = SiteNetRegressor(max_epochs=1, batch_size=256, random_state=0, **SMALL)
+    model = SiteNetRegressor(max_epochs=1, batch_size=256, random_state=0, **parameters)
     model.fit(X[:2000], y[:2000])
     if where == "cache":
         X.compact()  # every page was read before
@@ -146,6 +146,7 @@ def main():
     parser.add_argument("--n-shared", type=int, default=2000, help="crystals of the processes that share batches")
     parser.add_argument("--seconds", type=float, default=180, help="how long to watch the memory")
     parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--default-network", action="store_true", help="for the epochs, instead of a small one")
     parser.add_argument("--folder", type=Path, default=Path("million"))
     options = parser.parse_args()
     options.folder.mkdir(exist_ok=True)
@@ -158,7 +159,7 @@ def main():
     times = {"memory": [], "cache": [], "disk": []}
     for _ in range(options.repeat):
         for where in times:
-            times[where] += in_process(measure, path, rows, where)[0]
+            times[where] += in_process(measure, path, rows, where, {} if options.default_network else SMALL)[0]
     print(f"epoch of {len(rows):,} random crystals:", flush=True)
     for where, seconds in times.items():
         print(f"{where:<8}{min(seconds):6.1f} s {min(seconds) / min(times['memory']) - 1:+.1%}", flush=True)

@@ -184,6 +184,13 @@ def test_no_cell_is_a_formula(page, start):
     assert row["reason"] == 'say "no", please'
 
 
+@pytest.mark.parametrize(("value", "cell"), [(True, "true"), (-1.5, "-1.5"), (None, ""), ("metal", "metal")])
+def test_values_of_every_kind_are_saved(page, value, cell):
+    code = CSV.replace("{ file, reason: 'say \"no\", please' }", "{ file: 'a', values: { prediction: file } }")
+    (row,) = csv.DictReader(io.StringIO(page.evaluate(code, value).removeprefix("\ufeff"), newline=""))
+    assert row["prediction"] == cell
+
+
 def test_a_crystal_is_looked_at_with_keys_alone(page):
     page.get_by_role("button", name="Choose files").focus()
     page.keyboard.press("Tab")

@@ -200,6 +200,6 @@ export class AnswerTable {
 // What a spreadsheet would take for a formula gets an apostrophe in front, also where it begins a cell at a semicolon.
 function csvCell(value) {
   if (typeof value === "number") return String(value);
-  const text = value.replaceAll(/\s+/g, " ").replaceAll(/(^|;)(?=[ "]*[=+\-@＝＋－＠])/g, "$1'");
+  const text = String(value).replaceAll(/\s+/g, " ").replaceAll(/(^|;)(?=[ "]*[=+\-@＝＋－＠])/g, "$1'");
   return /[",;]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

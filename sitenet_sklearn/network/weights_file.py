@@ -180,7 +180,8 @@ def _upgraded(header):
         header["model"] = nodes[0] if names[0] is None else {"class": "Pipeline", "steps": steps}
     if number < FORMAT:
         _upgrade_parameters(header["model"], number)
-    return header
+    about = header.get("about")
+    return header | {"about": about if isinstance(about, dict) else {}}
 
 
 def _upgrade_parameters(node, number):

@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from crystals import MATBENCH, read_structures
+from pymatgen.io.cif import CifParser
 
 from sitenet_sklearn import load_pretrained
+from sitenet_sklearn.crystals.plain_cif import read_plain_cif
 from sitenet_sklearn.datasets import load_dielectric
 from sitenet_sklearn.estimators import prediction_columns
 from sitenet_sklearn.screening import screen
@@ -53,6 +55,20 @@ def seconds_of(paths, pipeline, jobs):
     return np.diff([*times, time.perf_counter()])
 
 
+def print_readers(paths):
+    """Milliseconds that gemmi and pymatgen take for a plain CIF file."""
+    texts = [path.read_text() for path in paths]
+    readers = {
+        "gemmi": read_plain_cif,
+        "pymatgen": lambda text: CifParser.from_str(text).parse_structures(primitive=False),
+    }
+    for name, reader in readers.items():
+        start = time.perf_counter()
+        for text in texts:
+            reader(text)
+        print(f"{name}: {(time.perf_counter() - start) / len(texts) * 1e3:.2f} ms a file, {len(texts)} files")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n-crystals", type=int, default=2048)
@@ -61,6 +77,7 @@ def main():
     parser.add_argument("--folder", type=Path, default=Path("cifs"))
     options = parser.parse_args()
     paths = write_files(options.folder, options.n_crystals)
+    print_readers(paths[:500])
     pipeline, size = load_pretrained("band_gap", device="cpu"), options.chunk_size
     print("processes  crystals/s" + "".join(f"{stage:>14}" for stage in STAGES) + "   shares")
     for jobs in options.jobs:

@@ -26,7 +26,7 @@ from .results import BATCH, SUFFIXES, Distributions, table_of, table_writer
 from .rounds import run_rounds
 from .sources import rows_from
 from .top import choose_top, write_top
-from .work_folder import WorkFolder
+from .work_folder import WorkFolder, work_folder_of
 
 N_REASONS = 20
 """Most frequent reasons of failures that the report lists."""
@@ -151,6 +151,8 @@ def screen(
     ranking = Ranking(top, by, between, smallest, diverse)
     sources = [Path(source) for source in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     _check_options(sources, level, chunk_size)
+    if not Path(output).absolute().parent.is_dir():
+        raise FileNotFoundError(f"{output} cannot be written: the folder {Path(output).parent} does not exist")
     answers = _answers_of(model, level)
     ranking.scoring(answers)
     files = _output_files(Path(output), sources, overwrite=overwrite)
@@ -233,10 +235,12 @@ def _output_files(output, sources, *, overwrite):
         raise ValueError(f"output must end in {' or '.join(SUFFIXES)}, got {output}")
     if output.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ImportError("Parquet is written with pyarrow: pip install pyarrow, or let output end in .csv")
-    if not output.absolute().parent.is_dir():
-        raise FileNotFoundError(f"{output} cannot be written: the folder {output.parent} does not exist")
     files = [output, *(output.with_name(f"{output.stem}{end}") for end in ("-top.csv", "-report.html"))]
-    is_resumed = output.with_name(f"{output.name}.partial").is_dir()  # a kill at the end leaves the others
+    folder = work_folder_of(output)
+    inside = [source for source in sources if source.resolve().is_relative_to(folder.resolve())]
+    if inside:
+        raise ValueError(f"{inside[0]} lies in {folder}, the folder of unfinished work: choose another output")
+    is_resumed = folder.is_dir()  # a kill at the end leaves the others
     for path in (path for path in files if path.exists()):
         if any(path.samefile(found) for source in sources for found in files_read(source) if found.exists()):
             raise ValueError(f"{path} would replace what is read: choose another output")

@@ -214,6 +214,18 @@ def test_files_that_exist_are_not_replaced(tmp_path, candidate_model, structures
         screen(candidate_model, tmp_path / "gaps-top.csv", tmp_path / "gaps.csv", n_jobs=1, overwrite=True)
 
 
+def test_nothing_of_the_user_is_in_the_folder_that_is_removed(tmp_path, candidate_model, candidates):
+    source = tmp_path / "gaps.csv.partial" / "data.jsonl"
+    source.parent.mkdir()
+    source.write_bytes(candidates.read_bytes())
+    for given in (source, candidates):
+        with pytest.raises(FileExistsError, match=r"data\.jsonl was not written by a screening"):
+            screen(candidate_model, given, tmp_path / "gaps.csv", n_jobs=1, overwrite=True)
+    assert source.read_bytes() == candidates.read_bytes()
+    with pytest.raises(ValueError, match=r"lies in .*other\.csv\.partial, the folder of unfinished work"):
+        screen(candidate_model, tmp_path / "other.csv.partial" / "a.db", tmp_path / "other.csv", n_jobs=1)
+
+
 def test_sources_that_change_meanwhile_are_told(tmp_path, candidate_model, candidates, monkeypatch):
     path = tmp_path / "candidates.jsonl"
     lines = candidates.read_text().splitlines(keepends=True)

@@ -24,7 +24,7 @@ from .clusters import processes_of
 from .ranking import Best, Ranking
 from .results import BATCH, SUFFIXES, Distributions, table_of, table_writer
 from .rounds import run_rounds
-from .sources import rows_from
+from .sources import pick_rows, rows_from
 from .top import choose_top, write_top
 from .work_folder import WorkFolder, work_folder_of
 
@@ -134,6 +134,8 @@ def screen(
     FileNotFoundError, ValueError
         If a source is not there or damaged, if a parameter or the model does not fit, or if the folder of unfinished
         work is of another model, other sources or other options.
+    RuntimeError
+        If the sources were altered while they were screened.
 
     Examples
     --------
@@ -157,25 +159,38 @@ def screen(
     ranking.scoring(answers)
     files = _output_files(Path(output), sources, overwrite=overwrite)
     reading = {"structure_column": structure_column, "chunk_size": chunk_size}
-    n_rows, checksum = contents_of(_with_progress(read_tables(sources, **reading), verbose))
-    job = {"sources": checksum, "options": json.dumps({"level": level, "structure_column": structure_column})}
+    contents = contents_of(_with_progress(read_tables(sources, **reading), verbose))
+    job = {"sources": contents.checksum, "options": json.dumps({"level": level, "structure_column": structure_column})}
     n_jobs = None if scheduler is not None else n_jobs
     with WorkFolder(files[0], model, job) as work, processes_of(scheduler):
         done = work.ledger.n_rows
-        progress = {"desc": "screen", "total": n_rows, "initial": done, "unit": "crystal", "disable": not verbose}
+        progress = {
+            "desc": "screen",
+            "total": contents.n_rows,
+            "initial": done,
+            "unit": "crystal",
+            "disable": not verbose,
+        }
         with tqdm(**progress, smoothing=0.1) as bar:
             rows = rows_from(sources, done, **reading)
             run_rounds(work.ledger, rows, work.model_file, level=level, n_jobs=n_jobs, done=bar.update)
-        if work.ledger.n_rows != n_rows:
-            raise RuntimeError(
-                f"the sources had {n_rows} rows at the start, and {work.ledger.n_rows} now: do not alter them"
-            )
         about = {"model": model, "data": ", ".join(source.name for source in sources)}
         about |= {"quantity": quantity, "unit": unit}
-        return _finish(work, files, ranking, answers, about, sources=sources, n_jobs=n_jobs, **reading)
+
+        def find_again(numbers):
+            crystals, found = pick_rows(sources, numbers, **reading)
+            if found != contents or work.ledger.n_rows != contents.n_rows:
+                work.ledger.spoil()
+                raise RuntimeError(
+                    "the sources were altered while they were screened, so answers may be those of other crystals: "
+                    f"do not alter them, remove {work.path}, and run the same command again"
+                )
+            return crystals
+
+        return _finish(work, files, ranking, answers, about, find_again=find_again, n_jobs=n_jobs)
 
 
-def _finish(work, files, ranking, columns, about, **where):
+def _finish(work, files, ranking, columns, about, *, find_again, n_jobs):
     """Write the table of all rows, that of the best, and the report; the first gets its name last."""
     output, top_file, report_file = files
     ledger, score, best, distributions = work.ledger, ranking.scoring(columns), Best(ranking.pool), Distributions()
@@ -188,7 +203,8 @@ def _finish(work, files, ranking, columns, about, **where):
                 for row in batch:
                     if row.crystal == row.row:
                         best.offer(score(row.answers), row.row, row)
-        chosen, structures = choose_top(best.ranked(), ranking, model_file=work.model_file, **where)
+        crystals = find_again(best.numbers())
+        chosen, structures = choose_top(best.ranked(), ranking, crystals, work.model_file, n_jobs=n_jobs)
         top = write_top(top_file, chosen, structures, columns)
         counts = dict(zip(("n_rows", "n_crystals", "n_failed"), ledger.counts(), strict=True))
         write_screening_report(

@@ -243,6 +243,25 @@ def test_sources_that_change_meanwhile_are_told(tmp_path, candidate_model, candi
     assert not (tmp_path / "gaps.csv").exists()
 
 
+def test_sources_of_other_crystals_meanwhile_are_told(tmp_path, candidate_model, candidates, monkeypatch):
+    path, output = tmp_path / "candidates.jsonl", tmp_path / "gaps.csv"
+    lines = candidates.read_text().splitlines(keepends=True)[:6]
+    path.write_text("".join(lines))
+    real = rounds.predict_crystals
+
+    def altering(*given):
+        path.write_text("".join(reversed(lines)))
+        return real(*given)
+
+    monkeypatch.setattr(rounds, "predict_crystals", altering)
+    with pytest.raises(RuntimeError, match=r"altered while they were screened.* remove .*gaps.csv.partial, and run"):
+        screen(candidate_model, path, output, n_jobs=1)
+    path.write_text("".join(lines))
+    with pytest.raises(ValueError, match="begun with other sources"):  # rows may be of the altered ones
+        screen(candidate_model, path, output, n_jobs=1)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["candidates.jsonl", "gaps.csv.partial"]
+
+
 @pytest.mark.parametrize("n_workers", [[0, 3, 1], [5, 1, 1, 1]])
 def test_workers_may_come_and_go(tmp_path, whole, candidate_model, candidates, monkeypatch, n_workers):
     counts = iter(n_workers)

@@ -4,7 +4,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from sitenet_sklearn._files import lock_of, temporary_beside, unlock
+from sitenet_sklearn._files import temporary_beside
 from sitenet_sklearn.estimators.persistence import save_model
 from sitenet_sklearn.network.weights_file import stored_checksum
 
@@ -45,7 +45,7 @@ def work_folder_of(output):
 
 
 class WorkFolder:
-    """The folder ``<output>.partial``, which one process has at a time.
+    """The folder ``<output>.partial``, of which nobody else writes the output meanwhile.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class WorkFolder:
     Raises
     ------
     FileExistsError
-        If another process writes the same output, or the folder holds what a screening did not write.
+        If the folder holds what a screening did not write.
     TypeError
         If the model holds what `save_model` cannot save.
     ValueError
@@ -75,9 +75,6 @@ class WorkFolder:
 
     def __init__(self, output, model, job):
         self.path = work_folder_of(output)
-        self._lock = lock_of(output)
-        if self._lock is None:
-            raise FileExistsError(f"{output} is being written by another process: wait, or choose another name")
         before = set(self.path.iterdir()) if self.path.is_dir() else None
         try:
             self.path.mkdir(exist_ok=True)
@@ -88,23 +85,19 @@ class WorkFolder:
                 path.unlink()
             if before is None and self.path.is_dir():
                 self.path.rmdir()
-            unlock(self._lock)
             raise
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, traceback):
-        try:
-            self.ledger.close()
-            if kind is None:
-                self._remove()
-        finally:
-            unlock(self._lock)
+        self.ledger.close()
+        if kind is None:
+            self._remove()
 
     def _remove(self):
         """Remove the folder with its own files; where others have come meanwhile, it stays with these."""
-        for path in self.path.iterdir():
+        for path in sorted(self.path.iterdir(), key=lambda path: path.name == LEDGER):  # a kill leaves the ledger
             if _OWN.fullmatch(path.name):
                 path.unlink()
         with suppress(OSError):

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.screening import rounds, screen
-from sitenet_sklearn.screening.work_folder import LEDGER
+from sitenet_sklearn.screening.work_folder import LEDGER, WorkFolder
 
 SMALL = {"max_epochs": 1, "site_dim": 4, "attention_hidden_layers": (5,), "random_state": 0}
 
@@ -110,10 +110,16 @@ def test_a_kill_at_the_end_computes_nothing_again(tmp_path, whole, candidate_mod
         with pytest.raises(ZeroDivisionError):
             screen(candidate_model, candidates, output, **call)
     assert not output.exists()
-    assert (tmp_path / "gaps-top.csv").exists()
+    assert not (tmp_path / "gaps-top.csv").exists()
     monkeypatch.setattr(rounds, "featurize_rows", None)
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkFolder, "_remove", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            screen(candidate_model, candidates, output, **call)
+    (tmp_path / "gaps-report.html").unlink()
     screen(candidate_model, candidates, output, **call | {"top": 3, "by": "value"})  # another choice goes on too
     assert output.read_bytes() == whole.output.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gaps-report.html", "gaps-top.csv", "gaps.csv"]
 
 
 def test_another_model_or_other_sources_are_refused(tmp_path, candidate_model, candidates, monkeypatch, structures):

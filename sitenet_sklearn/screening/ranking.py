@@ -49,7 +49,7 @@ class Ranking:
     diverse: bool = False
 
     def __post_init__(self):
-        if not isinstance(self.top, Integral) or self.top < 1:
+        if not isinstance(self.top, Integral) or isinstance(self.top, bool) or self.top < 1:
             raise ValueError(f"top must be a positive integer, got {self.top!r}")
         if self.by not in _RULES:
             raise ValueError(f"by must be one of {', '.join(_RULES)}, got {self.by!r}")

@@ -31,6 +31,7 @@ def test_a_missing_prediction_has_no_score():
     ("parameters", "message"),
     [
         ({"top": 0}, "top must be a positive integer, got 0"),
+        ({"top": True}, "top must be a positive integer, got True"),
         ({"by": "gap"}, "by must be one of lower, upper, value, interval, got 'gap'"),
         ({"by": "interval"}, r"name its ends with between=\(A, B\)"),
         ({"between": (2, 1)}, r"the smaller one first, got \(2, 1\)"),

@@ -14,7 +14,7 @@ import numpy as np
 
 N_DIRECTIONS = 8
 TOLERANCE = 2e-6
-"""Largest difference of projections of one crystal; crystals written with eight digits differ by less than 1e-6."""
+"""Largest difference of projections of one crystal; most crystals written with eight digits differ by less."""
 
 CELL = 1e-3
 """Length of the pieces of the first direction that are looked up at once."""

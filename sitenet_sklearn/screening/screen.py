@@ -21,7 +21,7 @@ from sitenet_sklearn.estimators.prediction_table import prediction_columns
 from sitenet_sklearn.tables.contents import contents_of
 from sitenet_sklearn.tables.reading import read_tables
 
-from .clusters import processes_of
+from .clusters import check_processes, processes_of
 from .output_files import check_outputs, checksum_of, files_of, sole_writer
 from .ranking import Best, Ranking
 from .results import BATCH, Distributions, table_of, table_writer
@@ -155,12 +155,13 @@ def screen(
     ranking = Ranking(top, by, between, smallest, diverse)
     sources = [Path(source) for source in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     _check_options(sources, level, chunk_size)
+    check_processes(scheduler, n_jobs)
     answers = _answers_of(model, level)
     ranking.scoring(answers)
     files = files_of(Path(output))
     about = {"model": model, "data": ", ".join(source.name for source in sources), "quantity": quantity, "unit": unit}
     reading = {"structure_column": structure_column, "chunk_size": chunk_size}
-    options = json.dumps({"level": level, "structure_column": structure_column})
+    options = json.dumps({"level": float(level), "structure_column": structure_column})
     n_jobs = None if scheduler is not None else n_jobs
     with sole_writer(files):
         check_outputs(files, sources, overwrite=overwrite)

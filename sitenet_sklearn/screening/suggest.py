@@ -82,7 +82,7 @@ def suggest(
     """
     if strategy not in STRATEGIES:
         raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
-    is_number = isinstance(best, Real) and not isinstance(best, bool | np.bool_) and np.isfinite(best)
+    is_number = isinstance(best, Real) and not isinstance(best, bool | np.bool_) and np.isfinite(float(best))
     if strategy == "expected_improvement" and not is_number:
         raise ValueError(f"'expected_improvement' takes the best value known as a number, got best={best!r}")
     estimator, X = _featurize(model, pool)

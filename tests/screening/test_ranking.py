@@ -36,6 +36,10 @@ def test_a_missing_prediction_has_no_score():
         ({"by": "interval"}, r"name its ends with between=\(A, B\)"),
         ({"between": (2, 1)}, r"the smaller one first, got \(2, 1\)"),
         ({"between": (1, 2, 3)}, "between must be two numbers"),
+        ({"by": ["lower"]}, r"by must be one of .*, got \['lower'\]"),
+        ({"between": 5}, "between must be two numbers, the smaller one first, got 5"),
+        ({"between": (True, 2)}, "between must be two numbers"),
+        ({"by": "interval", "between": (-np.inf, np.inf)}, "ranks by a window with an end"),
         ({"by": "lower", "smallest": True}, "smallest goes with by='value'"),
     ],
 )

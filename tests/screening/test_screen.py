@@ -200,6 +200,7 @@ def test_wrong_calls_are_refused_before_any_work(tmp_path, candidates, structure
         ((network, candidates, tmp_path / "gaps.txt", {}), "must end in .csv or .parquet"),
         ((network, candidates, output, {"level": 90}), "level must lie between 0 and 1"),
         ((network, candidates, output, {"chunk_size": 0}), "chunk_size must be a positive integer, got 0"),
+        ((network, candidates, output, {"n_jobs": 0}), "n_jobs must be an integer other than 0"),
         ((network, [], output, {}), "at least one source"),
     ):
         *given, options = arguments
@@ -208,6 +209,12 @@ def test_wrong_calls_are_refused_before_any_work(tmp_path, candidates, structure
     with pytest.raises(FileNotFoundError, match="does not exist"):
         screen(network, candidates, tmp_path / "none" / "gaps.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_level_of_numpy_is_a_number(tmp_path, candidate_model, structures):
+    structures[0].to(filename=str(tmp_path / "POSCAR"))
+    found = screen(candidate_model, tmp_path / "POSCAR", tmp_path / "gaps.csv", n_jobs=1, level=np.float32(0.8))
+    assert found.n_crystals == 1
 
 
 def test_files_that_exist_are_not_replaced(tmp_path, candidate_model, structures):

@@ -66,7 +66,7 @@ def screen(
 
     Example: sitenet screen band_gap candidates.jsonl.gz --output gaps.parquet --by lower --top 1000
     """
-    check_output(output, [model, *sources], overwrite=overwrite, suffixes=(".csv", ".parquet"))
+    check_output(output, [model, *sources], overwrite=True, suffixes=(".csv", ".parquet"))
     known_quantity, known_unit = named_by(model)
     try:
         found = run_screening(
@@ -88,6 +88,8 @@ def screen(
             overwrite=overwrite,
             verbose=not quiet,
         )
+    except FileExistsError as error:
+        raise typer.BadParameter(str(error)) from error
     except KeyboardInterrupt:
         say(f"interrupted; what is finished is kept in {output}.partial: run the same command again to resume")
         raise

@@ -1,7 +1,11 @@
 """Acquisition functions: how much the value of a crystal is worth knowing."""
 
 import numpy as np
+from scipy.special import erfcx
 from scipy.stats import norm
+
+_FAR = -1e3
+"""So many standard deviations away, EI is std phi(z) / z^2 to six digits."""
 
 _CERTAIN = 40.0
 """So many standard deviations away, a normal distribution is 0 or 1 in double precision."""
@@ -51,3 +55,35 @@ def expected_improvement(mean, std, best, *, maximize=True) -> np.ndarray:
         z = np.clip(gain / std, -_CERTAIN, _CERTAIN)
         spread = gain * norm.cdf(z) + std * norm.pdf(z)
     return np.where(std > 0, np.maximum(spread, 0.0), np.where(np.isnan(std), np.nan, np.maximum(gain, 0.0)))
+
+
+def order_of_improvement(mean, std, best, *, maximize=True):
+    """Order crystals by expected improvement, also where all of it is too small for a floating-point number.
+
+    Far below the best known value, log(EI) follows from the scaled complementary error function, and still farther from
+    EI ~ std phi(z) / z^2. Crystals without spread, whose improvement is 0, come last, the nearest ones first.
+
+    Parameters
+    ----------
+    mean, std, best, maximize
+        As for `expected_improvement`.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        Rows, the largest improvement first.
+
+    Examples
+    --------
+    >>> order_of_improvement([0.0, 1.0, 2.0], [0.1, 0.1, 0.1], best=1e6)
+    array([2, 1, 0])
+    """
+    mean, std = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
+    gain = (mean - best) * (1.0 if maximize else -1.0)
+    with np.errstate(all="ignore"):
+        near = np.log(expected_improvement(mean, std, best, maximize=maximize))
+        z = np.minimum(gain / std, -1.0)
+        tail = np.where(z > _FAR, np.log1p(z * np.sqrt(np.pi / 2) * erfcx(-z / np.sqrt(2))), -2 * np.log(-z))
+        far = np.log(std) - z**2 / 2 - np.log(2 * np.pi) / 2 + tail
+        worth = np.where((std > 0) & (gain < -std), far, near)
+    return np.lexsort((-gain, -worth))

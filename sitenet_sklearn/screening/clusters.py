@@ -1,6 +1,7 @@
 """Where the processes of a screening are: on this machine, or on a Dask cluster."""
 
 from contextlib import contextmanager
+from numbers import Integral
 
 import joblib
 
@@ -17,18 +18,14 @@ def processes_of(scheduler):
 
     Raises
     ------
-    ImportError
-        If Dask is needed and not installed.
     OSError
         If no scheduler answers.
     """
     if scheduler is None:
         yield
         return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ImportError("a scheduler takes Dask: pip install dask distributed") from error
+    from distributed import Client
+
     if not isinstance(scheduler, str):
         with joblib.parallel_config(backend="dask", client=scheduler):
             yield
@@ -36,3 +33,34 @@ def processes_of(scheduler):
     where = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
     with Client(**where) as client, joblib.parallel_config(backend="dask", client=client):
         yield
+
+
+def check_processes(scheduler, n_jobs):
+    """Raise an error, before any work, for a scheduler or a number of processes that means nothing.
+
+    Parameters
+    ----------
+    scheduler : str, distributed.Client or None
+        As for `processes_of`.
+    n_jobs : int or None
+        Number of processes, negative ones counted from that of the cores.
+
+    Raises
+    ------
+    ImportError
+        If Dask is needed and not installed.
+    TypeError
+        If the scheduler is something else.
+    ValueError
+        If the number of processes is 0 or no integer.
+    """
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or isinstance(n_jobs, bool) or n_jobs == 0):
+        raise ValueError(f"n_jobs must be an integer other than 0, -1 for all cores, or None, got {n_jobs!r}")
+    if scheduler is None:
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError("a scheduler takes Dask: pip install dask distributed") from error
+    if not isinstance(scheduler, str | Client):
+        raise TypeError(f"scheduler must be the address of a Dask scheduler, its file or a Client, got {scheduler!r}")

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -132,6 +133,37 @@ class Ledger:
         )
         return self._connection.execute(query, (n,)).fetchall()
 
+    def spoil(self):
+        """Let no job go on with this file, as its answers are not those of the sources that it names."""
+        self._remember({"sources": "altered"})
+
+    def sign(self, outputs):
+        """Remember what this screening is about to write: checksums by the name of the file."""
+        self._remember({"outputs": json.dumps(outputs)})
+
     def _remember(self, job):
         with self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", job.items())
+
+
+def outputs_in(path):
+    """Read from a ledger what its screening has written, or was about to write when it ended.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File, which need not exist.
+
+    Returns
+    -------
+    dict of str to str
+        Checksums by the name of the file, as given to `Ledger.sign`; empty if there is no such ledger.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            found = connection.execute("SELECT value FROM job WHERE name = 'outputs'").fetchone()
+    except sqlite3.DatabaseError:  # `Ledger` says so
+        return {}
+    return json.loads(found[0]) if found else {}

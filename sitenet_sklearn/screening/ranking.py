@@ -1,7 +1,7 @@
 """Which crystals are best: their scores, and the best of many in little memory."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -49,9 +49,9 @@ class Ranking:
     diverse: bool = False
 
     def __post_init__(self):
-        if not isinstance(self.top, Integral) or self.top < 1:
+        if not isinstance(self.top, Integral) or isinstance(self.top, bool) or self.top < 1:
             raise ValueError(f"top must be a positive integer, got {self.top!r}")
-        if self.by not in _RULES:
+        if not isinstance(self.by, str) or self.by not in _RULES:
             raise ValueError(f"by must be one of {', '.join(_RULES)}, got {self.by!r}")
         if self.smallest and self.by != "value":
             raise ValueError(f"smallest goes with by='value', got by={self.by!r}: 'upper' is the smallest upper end")
@@ -59,9 +59,12 @@ class Ranking:
             if self.by == "interval":
                 raise ValueError("by='interval' ranks by a window of values: name its ends with between=(A, B)")
             return
-        ends = tuple(self.between)
-        if len(ends) != 2 or not all(isinstance(end, Real) for end in ends) or not ends[0] < ends[1]:
+        ends = tuple(self.between) if isinstance(self.between, Iterable) else ()
+        numbers = [end for end in ends if isinstance(end, Real) and not isinstance(end, bool)]
+        if len(ends) != 2 or len(numbers) != 2 or not ends[0] < ends[1]:
             raise ValueError(f"between must be two numbers, the smaller one first, got {self.between!r}")
+        if self.by == "interval" and np.isinf(ends).all():
+            raise ValueError(f"by='interval' ranks by a window with an end, got between={self.between!r}")
 
     @property
     def pool(self):

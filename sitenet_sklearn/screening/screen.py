@@ -1,8 +1,9 @@
 """`screen`: from many crystals to a table of all, the best of them, and a report."""
 
-import importlib.util
 import json
 import os
+from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from numbers import Integral
 from pathlib import Path
@@ -18,13 +19,14 @@ from sitenet_sklearn.estimators.calibrated import check_level
 from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.estimators.prediction_table import prediction_columns
 from sitenet_sklearn.tables.contents import contents_of
-from sitenet_sklearn.tables.reading import files_read, read_tables
+from sitenet_sklearn.tables.reading import read_tables
 
-from .clusters import processes_of
+from .clusters import check_processes, processes_of
+from .output_files import check_outputs, checksum_of, files_of, sole_writer
 from .ranking import Best, Ranking
-from .results import BATCH, SUFFIXES, Distributions, table_of, table_writer
+from .results import BATCH, Distributions, table_of, table_writer
 from .rounds import run_rounds
-from .sources import rows_from
+from .sources import pick_rows, rows_from
 from .top import choose_top, write_top
 from .work_folder import WorkFolder
 
@@ -134,6 +136,8 @@ def screen(
     FileNotFoundError, ValueError
         If a source is not there or damaged, if a parameter or the model does not fit, or if the folder of unfinished
         work is of another model, other sources or other options.
+    RuntimeError
+        If the sources were altered while they were screened.
 
     Examples
     --------
@@ -151,34 +155,46 @@ def screen(
     ranking = Ranking(top, by, between, smallest, diverse)
     sources = [Path(source) for source in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     _check_options(sources, level, chunk_size)
+    check_processes(scheduler, n_jobs)
     answers = _answers_of(model, level)
     ranking.scoring(answers)
-    files = _output_files(Path(output), sources, overwrite=overwrite)
+    files = files_of(Path(output))
+    about = {"model": model, "data": ", ".join(source.name for source in sources), "quantity": quantity, "unit": unit}
     reading = {"structure_column": structure_column, "chunk_size": chunk_size}
-    n_rows, checksum = contents_of(_with_progress(read_tables(sources, **reading), verbose))
-    job = {"sources": checksum, "options": json.dumps({"level": level, "structure_column": structure_column})}
+    options = json.dumps({"level": float(level), "structure_column": structure_column})
     n_jobs = None if scheduler is not None else n_jobs
-    with WorkFolder(files[0], model, job) as work, processes_of(scheduler):
-        done = work.ledger.n_rows
-        progress = {"desc": "screen", "total": n_rows, "initial": done, "unit": "crystal", "disable": not verbose}
-        with tqdm(**progress, smoothing=0.1) as bar:
-            rows = rows_from(sources, done, **reading)
-            run_rounds(work.ledger, rows, work.model_file, level=level, n_jobs=n_jobs, done=bar.update)
-        if work.ledger.n_rows != n_rows:
-            raise RuntimeError(
-                f"the sources had {n_rows} rows at the start, and {work.ledger.n_rows} now: do not alter them"
-            )
-        about = {"model": model, "data": ", ".join(source.name for source in sources)}
-        about |= {"quantity": quantity, "unit": unit}
-        return _finish(work, files, ranking, answers, about, sources=sources, n_jobs=n_jobs, **reading)
+    with sole_writer(files):
+        check_outputs(files, sources, overwrite=overwrite)
+        contents = contents_of(_with_progress(read_tables(sources, **reading), verbose))
+        job = {"sources": contents.checksum, "options": options}
+        with WorkFolder(output, model, job) as work, processes_of(scheduler):
+            done = work.ledger.n_rows
+            progress = {"desc": "screen", "unit": "crystal", "disable": not verbose, "smoothing": 0.1}
+            with tqdm(total=contents.n_rows, initial=done, **progress) as bar:
+                rows = rows_from(sources, done, **reading)
+                run_rounds(work.ledger, rows, work.model_file, level=level, n_jobs=n_jobs, done=bar.update)
+            find_again = partial(_find_again, work, contents, sources, reading)
+            return _finish(work, files, ranking, answers, about, find_again=find_again, n_jobs=n_jobs)
 
 
-def _finish(work, files, ranking, columns, about, **where):
+def _find_again(work, contents, sources, reading, numbers):
+    """Read the best crystals once more, from sources that must be what they were."""
+    crystals, found = pick_rows(sources, numbers, **reading)
+    if found != contents or work.ledger.n_rows != contents.n_rows:
+        work.ledger.spoil()
+        raise RuntimeError(
+            "the sources were altered while they were screened, so answers may be those of other crystals: "
+            f"do not alter them, remove {work.path}, and run the same command again"
+        )
+    return crystals
+
+
+def _finish(work, files, ranking, columns, about, *, find_again, n_jobs):
     """Write the table of all rows, that of the best, and the report; the first gets its name last."""
-    output, top_file, report_file = files
     ledger, score, best, distributions = work.ledger, ranking.scoring(columns), Best(ranking.pool), Distributions()
-    with written_whole(output) as temporary:
-        with table_writer(temporary, output.suffix) as write:
+    with ExitStack() as stack:
+        output, top_file, report_file = new = [stack.enter_context(written_whole(path)) for path in files]
+        with table_writer(output, files[0].suffix) as write:
             rows = iter(ledger)
             while batch := list(islice(rows, BATCH)):
                 write(table := table_of(batch, columns))
@@ -186,7 +202,8 @@ def _finish(work, files, ranking, columns, about, **where):
                 for row in batch:
                     if row.crystal == row.row:
                         best.offer(score(row.answers), row.row, row)
-        chosen, structures = choose_top(best.ranked(), ranking, model_file=work.model_file, **where)
+        crystals = find_again(best.numbers())
+        chosen, structures = choose_top(best.ranked(), ranking, crystals, work.model_file, n_jobs=n_jobs)
         top = write_top(top_file, chosen, structures, columns)
         counts = dict(zip(("n_rows", "n_crystals", "n_failed"), ledger.counts(), strict=True))
         write_screening_report(
@@ -201,6 +218,7 @@ def _finish(work, files, ranking, columns, about, **where):
             ranking=str(ranking),
             **about,
         )
+        ledger.sign({path.name: checksum_of(written) for path, written in zip(files, new, strict=True)})
     return Screening(*files, top, **counts)
 
 
@@ -225,24 +243,6 @@ def _answers_of(model, level):
         raise ValueError("screen ranks numbers, and the model is a classifier: use predict_table")
     nothing, _ = clone(featurizer).set_params(on_error="mask", cache=None).transform_with_failures([{}])
     return list(prediction_columns(estimator, nothing, level))
-
-
-def _output_files(output, sources, *, overwrite):
-    """Paths of table, best crystals and report, or an error if one must not be written."""
-    if output.suffix not in SUFFIXES:
-        raise ValueError(f"output must end in {' or '.join(SUFFIXES)}, got {output}")
-    if output.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ImportError("Parquet is written with pyarrow: pip install pyarrow, or let output end in .csv")
-    if not output.absolute().parent.is_dir():
-        raise FileNotFoundError(f"{output} cannot be written: the folder {output.parent} does not exist")
-    files = [output, *(output.with_name(f"{output.stem}{end}") for end in ("-top.csv", "-report.html"))]
-    is_resumed = output.with_name(f"{output.name}.partial").is_dir()  # a kill at the end leaves the others
-    for path in (path for path in files if path.exists()):
-        if any(path.samefile(found) for source in sources for found in files_read(source) if found.exists()):
-            raise ValueError(f"{path} would replace what is read: choose another output")
-        if not overwrite and not (is_resumed and path != output):
-            raise FileExistsError(f"{path} exists: choose another output, or replace it with overwrite")
-    return files
 
 
 def _with_progress(tables, verbose):

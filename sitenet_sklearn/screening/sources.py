@@ -1,5 +1,6 @@
 """The rows of the sources of a screening: from some row on, or some of them."""
 
+from sitenet_sklearn.tables.contents import contents_of
 from sitenet_sklearn.tables.reading import read_tables
 
 
@@ -42,15 +43,21 @@ def pick_rows(sources, numbers, **options):
 
     Returns
     -------
-    dict of int to object
+    found : dict of int to object
         Crystals as they stand in the sources, by the number of their row.
+    contents : Contents
+        Of all sources, as they were when these crystals were read.
     """
-    wanted, position, found = sorted(numbers, reverse=True), 0, {}
-    for table in read_tables(sources, **options):
-        if not wanted:
-            break
+    found = {}
+    return found, contents_of(_picking(read_tables(sources, **options), numbers, found))
+
+
+def _picking(tables, numbers, found):
+    """Pass tables on, and remember the crystals of some rows."""
+    wanted, position = sorted(numbers, reverse=True), 0
+    for table in tables:
         while wanted and wanted[-1] < position + len(table):
             number = wanted.pop()
             found[number] = table.crystals[number - position]
         position += len(table)
-    return found
+        yield table

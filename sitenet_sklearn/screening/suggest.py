@@ -12,7 +12,7 @@ from sitenet_sklearn.estimators.calibrated import CalibratedRegressor
 from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.estimators.prediction_table import prediction_columns
 
-from .acquisition import expected_improvement
+from .acquisition import order_of_improvement
 from .diversity import farthest_points, representation
 
 STRATEGIES = ("uncertainty", "expected_improvement", "diversity", "random")
@@ -82,11 +82,12 @@ def suggest(
     """
     if strategy not in STRATEGIES:
         raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
-    if strategy == "expected_improvement" and not isinstance(best, Real):
+    is_number = isinstance(best, Real) and not isinstance(best, bool | np.bool_) and np.isfinite(float(best))
+    if strategy == "expected_improvement" and not is_number:
         raise ValueError(f"'expected_improvement' takes the best value known as a number, got best={best!r}")
     estimator, X = _featurize(model, pool)
     usable = np.flatnonzero(X.valid)
-    if not isinstance(k, Integral) or not 0 < int(k) <= len(usable):
+    if not isinstance(k, Integral) or isinstance(k, bool) or not 0 < int(k) <= len(usable):
         raise ValueError(f"k must be an integer from 1 to the {len(usable)} crystals that can be predicted, got {k!r}")
     X = X[usable]
     if strategy == "random":
@@ -95,8 +96,9 @@ def suggest(
         known = _known_vectors(model, estimator, labelled)
         return usable[farthest_points(representation(estimator, X), k, known=known)]
     mean, std = mean_and_std(estimator, X)
-    worth = std if strategy == "uncertainty" else expected_improvement(mean, std, best, maximize=maximize)
-    return usable[np.argsort(-worth, kind="stable")[:k]]
+    if strategy == "uncertainty":
+        return usable[np.argsort(-std, kind="stable")[:k]]
+    return usable[order_of_improvement(mean, std, best, maximize=maximize)[:k]]
 
 
 def mean_and_std(estimator, X):

@@ -1,4 +1,4 @@
-"""The best crystals of a screening: chosen, found again in the sources, and written with their structures."""
+"""The best crystals of a screening: chosen, and written with their structures."""
 
 import warnings
 
@@ -13,13 +13,12 @@ from sitenet_sklearn.tables.reading import CrystalTable
 
 from .diversity import farthest_points
 from .results import table_of
-from .sources import pick_rows
 from .stages import represent_rows
 
 _CHUNK = 128
 
 
-def choose_top(ranked, ranking, *, sources, model_file, n_jobs=None, **options):
+def choose_top(ranked, ranking, crystals, model_file, *, n_jobs=None):
     """Choose the best crystals.
 
     Parameters
@@ -28,14 +27,12 @@ def choose_top(ranked, ranking, *, sources, model_file, n_jobs=None, **options):
         The best crystals, the best first, as many as the pool of the ranking.
     ranking : Ranking
         How many to choose, and whether they shall differ.
-    sources : list of path-like
-        Where the crystals are.
+    crystals : dict of int to object
+        Crystals as they stand in the sources, by their number.
     model_file : ModelFile
         Whose network says which crystals differ.
     n_jobs : int, default=None
         Number of processes.
-    **options
-        Of `read_tables`.
 
     Returns
     -------
@@ -44,7 +41,6 @@ def choose_top(ranked, ranking, *, sources, model_file, n_jobs=None, **options):
     structures : list of pymatgen.core.Structure
         Their crystals.
     """
-    crystals = pick_rows(sources, [number for _, number, _ in ranked], **options)
     if ranking.diverse and len(ranked) > 1:
         items = [crystals[number] for _, number, _ in ranked]
         tables = [_as_table(items[k : k + _CHUNK]) for k in range(0, len(items), _CHUNK)]

@@ -1,9 +1,10 @@
 """The folder beside the output of a screening, in which everything is kept until the output is there."""
 
-import shutil
+import re
+from contextlib import suppress
 from pathlib import Path
 
-from sitenet_sklearn._files import lock_of, temporary_beside, unlock
+from sitenet_sklearn._files import temporary_beside
 from sitenet_sklearn.estimators.persistence import save_model
 from sitenet_sklearn.network.weights_file import stored_checksum
 
@@ -11,10 +12,40 @@ from .ledger import Ledger
 from .stages import ModelFile
 
 LEDGER = "ledger.sqlite"
+_OWN = re.compile(
+    r"ledger\.sqlite(-wal|-shm|-journal)?|[0-9a-f]{16}\.safetensors|\.{1,2}model\.safetensors(\.[0-9a-f]{12}\.tmp)+"
+)
+"""Names of the files of a work folder: the ledger with what SQLite puts beside it, models, and models half written."""
+
+
+def work_folder_of(output):
+    """Name the folder of unfinished work, ``<output>.partial``.
+
+    Parameters
+    ----------
+    output : path-like
+        The table that will be written.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    FileExistsError
+        If what has its name is not such a folder, or holds files that a screening did not write.
+    """
+    path = Path(output).with_name(f"{Path(output).name}.partial")
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise FileExistsError(f"{path} is to be the folder of unfinished work, but is none: choose another output")
+    for file in sorted(path.iterdir()) if path.is_dir() else ():
+        if not _OWN.fullmatch(file.name) or file.is_symlink() or not file.is_file():
+            raise FileExistsError(f"{file} was not written by a screening: move it away, or choose another output")
+    return path
 
 
 class WorkFolder:
-    """The folder ``<output>.partial``, which one process has at a time.
+    """The folder ``<output>.partial``, of which nobody else writes the output meanwhile.
 
     Parameters
     ----------
@@ -35,7 +66,7 @@ class WorkFolder:
     Raises
     ------
     FileExistsError
-        If another process writes the same output.
+        If the folder holds what a screening did not write.
     TypeError
         If the model holds what `save_model` cannot save.
     ValueError
@@ -43,10 +74,7 @@ class WorkFolder:
     """
 
     def __init__(self, output, model, job):
-        self.path = Path(output).with_name(f"{Path(output).name}.partial")
-        self._lock = lock_of(output)
-        if self._lock is None:
-            raise FileExistsError(f"{output} is being written by another process: wait, or choose another name")
+        self.path = work_folder_of(output)
         before = set(self.path.iterdir()) if self.path.is_dir() else None
         try:
             self.path.mkdir(exist_ok=True)
@@ -57,7 +85,6 @@ class WorkFolder:
                 path.unlink()
             if before is None and self.path.is_dir():
                 self.path.rmdir()
-            unlock(self._lock)
             raise
 
     def __enter__(self):
@@ -66,8 +93,15 @@ class WorkFolder:
     def __exit__(self, kind, error, traceback):
         self.ledger.close()
         if kind is None:
-            shutil.rmtree(self.path)
-        unlock(self._lock)
+            self._remove()
+
+    def _remove(self):
+        """Remove the folder with its own files; where others have come meanwhile, it stays with these."""
+        for path in sorted(self.path.iterdir(), key=lambda path: path.name == LEDGER):  # a kill leaves the ledger
+            if _OWN.fullmatch(path.name):
+                path.unlink()
+        with suppress(OSError):
+            self.path.rmdir()
 
 
 def _save(model, folder):

@@ -3,7 +3,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from sitenet_sklearn.screening.acquisition import expected_improvement
+from sitenet_sklearn.screening.acquisition import expected_improvement, order_of_improvement
 
 
 @pytest.mark.parametrize("mean", [-2.0, 0.3, 5.0])
@@ -26,3 +26,21 @@ def test_limits():
     assert expected_improvement([0.0], [1e-3], 1e6) == 0
     with pytest.raises(ValueError, match="std must not be negative, got -1"):
         expected_improvement([0.0], [-1.0], 0.0)
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+def test_the_order_is_that_of_the_improvement(rng, maximize):
+    mean, std = rng.normal(size=500), rng.uniform(1, 2, size=500)
+    for best in (-1.0, 0.0, 3.0):
+        worth = expected_improvement(mean, std, best, maximize=maximize)
+        assert (worth > 0).all()
+        found = order_of_improvement(mean, std, best, maximize=maximize)
+        np.testing.assert_allclose(worth[found], np.sort(worth)[::-1], rtol=1e-9)
+
+
+def test_the_order_holds_where_the_improvement_underflows():
+    for distance in (1e2, 1e4, 1e9):
+        assert order_of_improvement([0.0, 1.0, 0.5], [0.1, 0.1, 0.1], distance).tolist() == [1, 2, 0]
+        assert order_of_improvement([0.0, 0.0, 0.0], [0.1, 0.3, 0.2], distance).tolist() == [1, 2, 0]
+    found = order_of_improvement([0.0, 1.0, np.nan, 0.0, 3.0], [0.0, 0.0, np.nan, 1e-3, 0.0], 2.0)
+    assert found.tolist() == [4, 3, 1, 0, 2]

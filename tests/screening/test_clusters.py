@@ -1,7 +1,7 @@
 import joblib
 import pytest
 
-from sitenet_sklearn.screening.clusters import processes_of
+from sitenet_sklearn.screening.clusters import check_processes, processes_of
 
 
 def test_without_a_scheduler_joblib_is_as_it_was():
@@ -32,3 +32,16 @@ def test_a_scheduler_that_does_not_answer_is_an_error():
     ):
         pass
     assert distributed is not None
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_processes_that_mean_nothing_are_refused():
+    check_processes(None, -1)
+    check_processes(None, None)
+    for n_jobs in (0, 1.5, True):
+        with pytest.raises(ValueError, match=f"n_jobs must be an integer other than 0, .*, got {n_jobs}"):
+            check_processes(None, n_jobs)
+    pytest.importorskip("distributed", reason="needs dask and distributed")
+    check_processes("tcp://127.0.0.1:9", None)
+    with pytest.raises(TypeError, match="must be the address of a Dask scheduler, its file or a Client, got 5"):
+        check_processes(5, None)

@@ -31,10 +31,15 @@ def test_a_missing_prediction_has_no_score():
     ("parameters", "message"),
     [
         ({"top": 0}, "top must be a positive integer, got 0"),
+        ({"top": True}, "top must be a positive integer, got True"),
         ({"by": "gap"}, "by must be one of lower, upper, value, interval, got 'gap'"),
         ({"by": "interval"}, r"name its ends with between=\(A, B\)"),
         ({"between": (2, 1)}, r"the smaller one first, got \(2, 1\)"),
         ({"between": (1, 2, 3)}, "between must be two numbers"),
+        ({"by": ["lower"]}, r"by must be one of .*, got \['lower'\]"),
+        ({"between": 5}, "between must be two numbers, the smaller one first, got 5"),
+        ({"between": (True, 2)}, "between must be two numbers"),
+        ({"by": "interval", "between": (-np.inf, np.inf)}, "ranks by a window with an end"),
         ({"by": "lower", "smallest": True}, "smallest goes with by='value'"),
     ],
 )

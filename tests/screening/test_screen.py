@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.screening import rounds, screen
-from sitenet_sklearn.screening.work_folder import LEDGER
+from sitenet_sklearn.screening.work_folder import LEDGER, WorkFolder
 
 SMALL = {"max_epochs": 1, "site_dim": 4, "attention_hidden_layers": (5,), "random_state": 0}
 
@@ -110,10 +110,16 @@ def test_a_kill_at_the_end_computes_nothing_again(tmp_path, whole, candidate_mod
         with pytest.raises(ZeroDivisionError):
             screen(candidate_model, candidates, output, **call)
     assert not output.exists()
-    assert (tmp_path / "gaps-top.csv").exists()
+    assert not (tmp_path / "gaps-top.csv").exists()
     monkeypatch.setattr(rounds, "featurize_rows", None)
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkFolder, "_remove", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            screen(candidate_model, candidates, output, **call)
+    (tmp_path / "gaps-report.html").unlink()
     screen(candidate_model, candidates, output, **call | {"top": 3, "by": "value"})  # another choice goes on too
     assert output.read_bytes() == whole.output.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gaps-report.html", "gaps-top.csv", "gaps.csv"]
 
 
 def test_another_model_or_other_sources_are_refused(tmp_path, candidate_model, candidates, monkeypatch, structures):
@@ -194,6 +200,7 @@ def test_wrong_calls_are_refused_before_any_work(tmp_path, candidates, structure
         ((network, candidates, tmp_path / "gaps.txt", {}), "must end in .csv or .parquet"),
         ((network, candidates, output, {"level": 90}), "level must lie between 0 and 1"),
         ((network, candidates, output, {"chunk_size": 0}), "chunk_size must be a positive integer, got 0"),
+        ((network, candidates, output, {"n_jobs": 0}), "n_jobs must be an integer other than 0"),
         ((network, [], output, {}), "at least one source"),
     ):
         *given, options = arguments
@@ -204,6 +211,12 @@ def test_wrong_calls_are_refused_before_any_work(tmp_path, candidates, structure
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_level_of_numpy_is_a_number(tmp_path, candidate_model, structures):
+    structures[0].to(filename=str(tmp_path / "POSCAR"))
+    found = screen(candidate_model, tmp_path / "POSCAR", tmp_path / "gaps.csv", n_jobs=1, level=np.float32(0.8))
+    assert found.n_crystals == 1
+
+
 def test_files_that_exist_are_not_replaced(tmp_path, candidate_model, structures):
     structures[0].to(filename=str(tmp_path / "a.cif"))
     (tmp_path / "gaps-top.csv").write_text("mine")
@@ -212,6 +225,18 @@ def test_files_that_exist_are_not_replaced(tmp_path, candidate_model, structures
     screen(candidate_model, tmp_path / "a.cif", tmp_path / "gaps.csv", n_jobs=1, overwrite=True)
     with pytest.raises(ValueError, match="would replace what is read"):
         screen(candidate_model, tmp_path / "gaps-top.csv", tmp_path / "gaps.csv", n_jobs=1, overwrite=True)
+
+
+def test_nothing_of_the_user_is_in_the_folder_that_is_removed(tmp_path, candidate_model, candidates):
+    source = tmp_path / "gaps.csv.partial" / "data.jsonl"
+    source.parent.mkdir()
+    source.write_bytes(candidates.read_bytes())
+    for given in (source, candidates):
+        with pytest.raises(FileExistsError, match=r"data\.jsonl was not written by a screening"):
+            screen(candidate_model, given, tmp_path / "gaps.csv", n_jobs=1, overwrite=True)
+    assert source.read_bytes() == candidates.read_bytes()
+    with pytest.raises(ValueError, match=r"lies in .*other\.csv\.partial, the folder of unfinished work"):
+        screen(candidate_model, tmp_path / "other.csv.partial" / "a.db", tmp_path / "other.csv", n_jobs=1)
 
 
 def test_sources_that_change_meanwhile_are_told(tmp_path, candidate_model, candidates, monkeypatch):
@@ -229,6 +254,25 @@ def test_sources_that_change_meanwhile_are_told(tmp_path, candidate_model, candi
     with pytest.raises((RuntimeError, ValueError), match=r"do not alter them|not read"):
         screen(candidate_model, path, tmp_path / "gaps.csv", chunk_size=2, n_jobs=1)
     assert not (tmp_path / "gaps.csv").exists()
+
+
+def test_sources_of_other_crystals_meanwhile_are_told(tmp_path, candidate_model, candidates, monkeypatch):
+    path, output = tmp_path / "candidates.jsonl", tmp_path / "gaps.csv"
+    lines = candidates.read_text().splitlines(keepends=True)[:6]
+    path.write_text("".join(lines))
+    real = rounds.predict_crystals
+
+    def altering(*given):
+        path.write_text("".join(reversed(lines)))
+        return real(*given)
+
+    monkeypatch.setattr(rounds, "predict_crystals", altering)
+    with pytest.raises(RuntimeError, match=r"altered while they were screened.* remove .*gaps.csv.partial, and run"):
+        screen(candidate_model, path, output, n_jobs=1)
+    path.write_text("".join(lines))
+    with pytest.raises(ValueError, match="begun with other sources"):  # rows may be of the altered ones
+        screen(candidate_model, path, output, n_jobs=1)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["candidates.jsonl", "gaps.csv.partial"]
 
 
 @pytest.mark.parametrize("n_workers", [[0, 3, 1], [5, 1, 1, 1]])

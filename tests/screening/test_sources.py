@@ -3,6 +3,8 @@ import json
 import pytest
 
 from sitenet_sklearn.screening.sources import pick_rows, rows_from
+from sitenet_sklearn.tables.contents import contents_of
+from sitenet_sklearn.tables.reading import read_tables
 
 
 @pytest.fixture
@@ -22,5 +24,7 @@ def test_rows_from_a_number_on(sources, start):
 
 
 def test_rows_are_picked_by_number(sources):
-    assert pick_rows(sources, [13, 0, 7, 6], chunk_size=4) == {k: f"crystal\n{k}" for k in (0, 6, 7, 13)}
-    assert pick_rows(sources, []) == {}
+    contents = contents_of(read_tables(sources))
+    assert contents.n_rows == 14
+    assert pick_rows(sources, [13, 0, 7, 6], chunk_size=4) == ({k: f"crystal\n{k}" for k in (0, 6, 7, 13)}, contents)
+    assert pick_rows(sources, []) == ({}, contents)

@@ -68,8 +68,11 @@ def test_an_interval_gives_a_standard_deviation(calibrated, structures):
 def test_wrong_calls_say_what_to_do(ensemble, structures):
     with pytest.raises(ValueError, match="strategy must be one of uncertainty, "):
         suggest(ensemble, structures, 1, "entropy")
-    with pytest.raises(ValueError, match="takes the best value known as a number, got best=None"):
-        suggest(ensemble, structures, 1, "expected_improvement")
+    for best in (None, np.nan, np.inf, True):
+        with pytest.raises(ValueError, match=f"takes the best value known as a number, got best={best}"):
+            suggest(ensemble, structures, 1, "expected_improvement", best=best)
+    with pytest.raises(ValueError, match=r"k must be an integer from 1 to .*, got True"):
+        suggest(ensemble, structures[:5], True)
     member = make_pipeline(ensemble[0], ensemble[1].estimators_[0])
     with pytest.raises(TypeError, match="SiteNetRegressor has none: train a SiteNetEnsemble or a CalibratedRegressor"):
         suggest(member, structures, 1)

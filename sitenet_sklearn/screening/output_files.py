@@ -1,0 +1,97 @@
+"""The three files that a screening writes: their names, one process at a time, and never over those of others."""
+
+import hashlib
+import importlib.util
+import os
+from contextlib import ExitStack, contextmanager
+
+from sitenet_sklearn._files import lock_of, unlock
+from sitenet_sklearn.tables.reading import files_read
+
+from .ledger import outputs_in
+from .results import SUFFIXES
+from .work_folder import LEDGER, work_folder_of
+
+
+def files_of(output):
+    """Name the table, the best crystals and the report.
+
+    Parameters
+    ----------
+    output : pathlib.Path
+        The table.
+
+    Returns
+    -------
+    list of pathlib.Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If its folder does not exist.
+    ImportError
+        If it is a Parquet file, and pyarrow is not installed.
+    ValueError
+        If its name has another ending.
+    """
+    if output.suffix not in SUFFIXES:
+        raise ValueError(f"output must end in {' or '.join(SUFFIXES)}, got {output}")
+    if output.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ImportError("Parquet is written with pyarrow: pip install pyarrow, or let output end in .csv")
+    if not output.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{output} cannot be written: the folder {output.parent} does not exist")
+    return [output, *(output.with_name(f"{output.stem}{end}") for end in ("-top.csv", "-report.html"))]
+
+
+@contextmanager
+def sole_writer(files):
+    """Keep other processes from writing any of the files; FileExistsError if one does already."""
+    with ExitStack() as locks:
+        for path in files:
+            lock = lock_of(path)
+            if lock is None:
+                raise FileExistsError(f"{path} is being written by another process: wait, or choose another output")
+            locks.callback(unlock, lock)
+        yield
+
+
+def check_outputs(files, sources, *, overwrite):
+    """Refuse to write over what a screening must not replace.
+
+    Parameters
+    ----------
+    files : list of pathlib.Path
+        Of `files_of`.
+    sources : list of pathlib.Path
+        What is read.
+    overwrite : bool
+        Whether files of others may be replaced. Those that this screening wrote before a kill may be.
+
+    Raises
+    ------
+    FileExistsError
+        If a file exists, is a folder, or if the work folder holds what a screening did not write.
+    ValueError
+        If a file is one that is read, or a source lies in the work folder.
+    """
+    folder = work_folder_of(files[0])
+    inside = [source for source in sources if source.resolve().is_relative_to(folder.resolve())]
+    if inside:
+        raise ValueError(f"{inside[0]} lies in {folder}, the folder of unfinished work: choose another output")
+    own = outputs_in(folder / LEDGER)
+    for path in filter(os.path.lexists, files):
+        if path.is_dir():
+            raise FileExistsError(f"{path} is a folder: choose another output")
+        read = (found for source in sources for found in files_read(source) if found.exists())
+        if path.exists() and any(path.samefile(found) for found in read):
+            raise ValueError(f"{path} would replace what is read: choose another output")
+        if not overwrite and (path.name not in own or own[path.name] != checksum_of(path)):
+            raise FileExistsError(f"{path} exists: choose another output, or replace it with overwrite")
+
+
+def checksum_of(path):
+    """SHA-256 of a file, None for what is no file."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -192,6 +192,15 @@ def write_table(name, content, folder):
     return partial(read_table, folder / name)
 
 
+def write_zip(folder):
+    """Write an archive of a thousand crystals of 4 MB that are all the same bytes; return what opens it."""
+    text = b"".join(np.random.default_rng(0).choice([b"\n" * 80, b" " * 81], 50_000).tolist())  # shrinks 90-fold
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.cif", text)
+        archive.filelist *= 1000
+    return partial(read_table, folder / "a.zip")
+
+
 def ask_for_millions(_):
     """Return what asks for a supercell of ten million atoms."""
     return partial(SupercellFeaturizer(max_atoms=10**7).fit, [Structure(Lattice.cubic(3.35), ["Po"], [[0, 0, 0]])])
@@ -207,5 +216,6 @@ BOMBS = (
     | {name: (partial(write_model, edit), message) for name, (edit, message) in MODELS.items()}
     | {name: (partial(write_checkpoint, edit), message) for name, (edit, message) in CHECKPOINTS.items()}
     | {f"table {name}": (partial(write_table, name, content), message) for name, (content, message) in TABLES.items()}
+    | {"zip of one crystal, a thousand times": (write_zip, "its members overlap")}
     | {"supercell of ten million atoms": (ask_for_millions, "must be an int in the range")}
 )

@@ -15,8 +15,12 @@ from sitenet_sklearn.crystals.crystal_files import MAX_SITES
 from sitenet_sklearn.crystals.elements import MAX_ATOMIC_NUMBER
 from sitenet_sklearn.exceptions import CrystalError
 
+from .rows import MAX_COLUMNS, MAX_RECORD, TOO_MANY, parts
+
 MAX_PAIRS = 2**20
 """Longest text of key-value pairs, in characters."""
+
+_NO_COLUMN = ("", 0, None, 0, 0)
 
 _QUERY = f"""
 SELECT id, length(numbers) / 4, CASE WHEN length(numbers) <= {4 * MAX_SITES} THEN numbers END,
@@ -34,7 +38,7 @@ def read_ase_database(path, chunk_size=None):
     path : Path
         An SQLite file that `ase.db` wrote; it is not altered.
     chunk_size : int, default=None
-        Most crystals to hold in memory at a time; None for all.
+        Most crystals to hold in memory at a time, fewer where they are long; None for all.
 
     Yields
     ------
@@ -48,20 +52,39 @@ def read_ase_database(path, chunk_size=None):
     Raises
     ------
     ValueError
-        If it is no database of ASE, or is damaged.
+        If it is no database of ASE, is damaged, computes its columns, or has more than 10,000 names of values.
     """
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
-            kind = connection.execute("SELECT type FROM sqlite_master WHERE name = 'systems'").fetchone()
-            if kind != ("table",):
-                raise sqlite3.DatabaseError("it has no table of systems")
-            rows = connection.execute(_QUERY)
-            while chunk := rows.fetchmany(chunk_size) if chunk_size else rows.fetchall():
-                ids, *stated, pairs = zip(*chunk, strict=True)
-                yield list(map(str, ids)), list(map(_crystal, *stated)), list(map(_pairs, pairs))
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_RECORD)
+            _check_columns(connection)
+            rows = ((row, _size(row)) for row in connection.execute(_QUERY))
+            for part in parts(rows, chunk_size):
+                ids, *stated, pairs = zip(*part, strict=True)
+                values = list(map(_pairs, pairs))
+                if len(set().union(*values)) > MAX_COLUMNS:
+                    raise sqlite3.DataError(TOO_MANY)
+                yield list(map(str, ids)), list(map(_crystal, *stated)), values
     except sqlite3.Error as error:
         raise ValueError(f"{path} is not read as a database of ASE: {error}") from error
+
+
+def _check_columns(connection):
+    """Refuse what is no table as ASE makes it: columns, and tables that are views, may be computed at any length."""
+    columns = {name: rest for _, name, *rest in connection.execute("PRAGMA table_xinfo(systems)")}
+    if not columns:
+        raise sqlite3.DatabaseError("it has no table of systems")
+    kind, _, _, is_key, _ = columns.get("id", _NO_COLUMN)
+    if kind.upper() != "INTEGER" or not is_key:
+        raise sqlite3.DatabaseError("its systems are not numbered by an id, as those of ASE")
+    computed = [name for name, (*_, hidden) in columns.items() if hidden]
+    if computed:
+        raise sqlite3.DatabaseError(f"its column {computed[0]!r:.40} is computed: those of ASE are not")
+
+
+def _size(row):
+    return sum(len(entry) for entry in row if isinstance(entry, bytes | str))
 
 
 def _crystal(n_sites, numbers, positions, cell, pbc):

@@ -7,6 +7,7 @@ cell, periodicity and key-value pairs are read, and nothing else.
 import json
 import sqlite3
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 from pymatgen.core import Element
@@ -24,7 +25,8 @@ _NO_COLUMN = ("", 0, None, 0, 0)
 
 _QUERY = f"""
 SELECT id, length(numbers) / 4, CASE WHEN length(numbers) <= {4 * MAX_SITES} THEN numbers END,
-CASE WHEN length(positions) <= {24 * MAX_SITES} THEN positions END, CASE WHEN length(cell) = 72 THEN cell END, pbc,
+CASE WHEN length(positions) <= {24 * MAX_SITES} THEN positions END, CASE WHEN length(cell) = 72 THEN cell END,
+CASE WHEN typeof(pbc) = 'integer' THEN pbc END,
 CASE WHEN length(key_value_pairs) <= {MAX_PAIRS} THEN key_value_pairs END
 FROM systems ORDER BY id
 """  # noqa: S608 - made of numbers
@@ -58,6 +60,7 @@ def read_ase_database(path, chunk_size=None):
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_RECORD)
+            connection.text_factory = partial(str, encoding="utf-8", errors="replace")
             _check_columns(connection)
             rows = ((row, _size(row)) for row in connection.execute(_QUERY))
             for part in parts(rows, chunk_size):
@@ -98,8 +101,10 @@ def _crystal(n_sites, numbers, positions, cell, pbc):
         coords = positions @ np.linalg.inv(cell)
     except (TypeError, ValueError, np.linalg.LinAlgError):
         return CrystalError("the row has no crystal: a cell with three vectors, atoms and their positions are expected")
+    if pbc not in range(8):
+        return CrystalError("the row does not say along which axes it repeats: a whole number up to 7 is expected")
     if pbc != 7:
-        axes = "".join(axis for k, axis in enumerate("abc") if (pbc or 0) >> k & 1) or "no axis"
+        axes = "".join(axis for k, axis in enumerate("abc") if pbc >> k & 1) or "no axis"
         return CrystalError(f"the row is a molecule, chain or slab, no crystal: it repeats along {axes}")
     if not len(numbers) or numbers.min() < 1 or numbers.max() > MAX_ATOMIC_NUMBER:
         return CrystalError("the row has an atom that is no chemical element, or no atom at all")

@@ -106,3 +106,19 @@ def test_very_many_names_of_values_are_refused(database):
     change(database, "UPDATE systems SET key_value_pairs = ? WHERE id = 2", pairs)
     with pytest.raises(ValueError, match="more than 10000 columns"):
         list(read_ase_database(database))
+
+
+@pytest.mark.parametrize("pbc", ["'abc'", "x'616263'", "7.5", "9e999", "-1", "NULL"])
+def test_a_row_of_unknown_periodicity_is_one_failure(database, pbc):
+    change(database, f"UPDATE systems SET pbc = {pbc} WHERE id = 2")  # noqa: S608 - six words
+    ((_, crystals, _),) = read_ase_database(database)
+    assert [isinstance(crystal, CrystalError) for crystal in crystals] == [False, True, False, False]
+    assert "does not say along which axes it repeats" in str(crystals[1])
+
+
+def test_text_that_is_not_encoded_in_utf_8_harms_no_other_row(database):
+    change(database, "UPDATE systems SET numbers = CAST(x'fffefffe' AS TEXT) WHERE id = 2")
+    change(database, "UPDATE systems SET key_value_pairs = CAST(x'fffe' AS TEXT) WHERE id = 3")
+    ((_, crystals, values),) = read_ase_database(database)
+    assert [isinstance(crystal, CrystalError) for crystal in crystals] == [False, True, False, False]
+    assert [bool(pairs) for pairs in values] == [True, True, False, True]

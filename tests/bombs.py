@@ -8,7 +8,9 @@ import bz2
 import gzip
 import json
 import lzma
+import sqlite3
 import zipfile
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -192,6 +194,35 @@ def write_table(name, content, folder):
     return partial(read_table, folder / name)
 
 
+def write_zip(folder):
+    """Write an archive of a thousand crystals of 4 MB that are all the same bytes; return what opens it."""
+    text = b"".join(np.random.default_rng(0).choice([b"\n" * 80, b" " * 81], 50_000).tolist())  # shrinks 90-fold
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.cif", text)
+        archive.filelist *= 1000
+    return partial(read_table, folder / "a.zip")
+
+
+REST = "numbers BLOB, positions BLOB, cell BLOB, key_value_pairs TEXT, x"
+COMPUTED = "zeroblob(900000000)"
+DATABASES = {
+    "column": (
+        f"CREATE TABLE systems (id INTEGER PRIMARY KEY, pbc INTEGER AS ({COMPUTED}), {REST})",
+        "its column 'pbc' is computed",
+    ),
+    "id": (f"CREATE TABLE systems (id TEXT AS ({COMPUTED}), pbc INTEGER, {REST})", "are not numbered by an id"),
+}
+"""Statement that makes a table whose rows are computed, and message."""
+
+
+def write_database(statement, folder):
+    """Write an SQLite file of three rows; return what opens it."""
+    with closing(sqlite3.connect(folder / "a.db")) as connection, connection:
+        connection.execute(statement)
+        connection.executemany("INSERT INTO systems (x) VALUES (?)", [(k,) for k in range(3)])
+    return partial(read_table, folder / "a.db")
+
+
 def ask_for_millions(_):
     """Return what asks for a supercell of ten million atoms."""
     return partial(SupercellFeaturizer(max_atoms=10**7).fit, [Structure(Lattice.cubic(3.35), ["Po"], [[0, 0, 0]])])
@@ -207,5 +238,10 @@ BOMBS = (
     | {name: (partial(write_model, edit), message) for name, (edit, message) in MODELS.items()}
     | {name: (partial(write_checkpoint, edit), message) for name, (edit, message) in CHECKPOINTS.items()}
     | {f"table {name}": (partial(write_table, name, content), message) for name, (content, message) in TABLES.items()}
+    | {"zip of one crystal, a thousand times": (write_zip, "its members overlap")}
+    | {
+        f"database with a computed {name}": (partial(write_database, statement), message)
+        for name, (statement, message) in DATABASES.items()
+    }
     | {"supercell of ten million atoms": (ask_for_millions, "must be an int in the range")}
 )

@@ -36,7 +36,7 @@ def contents_of(tables):
                 content = crystal.read_bytes() if is_file(crystal) else b"no such file"
             else:
                 content = _canonical(crystal)
-            for part in (name.encode(), content, _canonical(values)):
+            for part in (name.encode(errors="backslashreplace"), content, _canonical(values)):
                 digest.update(hashlib.sha256(part).digest())
         n_rows += len(table)
     return Contents(n_rows, digest.hexdigest())

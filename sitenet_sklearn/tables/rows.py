@@ -63,7 +63,7 @@ def csv_frames(path, chunk_size=None, *, has_header=True):
             first = next(records, (b"", 0))
             _check_width(first[0], separator)
             header, names = (first[0], _names(first[0], separator)) if has_header else (b"", None)
-            for part in _parts(records if has_header else chain([first], records), chunk_size):
+            for part in parts(records if has_header else chain([first], records), chunk_size):
                 frame = _parse(header + b"".join(part), separator)
                 yield frame if names is None else frame[1:].set_axis(names, axis=1).reset_index(drop=True)
                 start += len(part)
@@ -95,14 +95,27 @@ def json_frames(path, chunk_size=None):
     ValueError
         As in `csv_frames`; the message names the line.
     """
-    for part in _parts(_json_records(path), chunk_size):
+    for part in parts(_json_records(path), chunk_size):
         if len(set().union(*part)) > MAX_COLUMNS:
             raise ValueError(f"{path} is not read as JSON: {TOO_MANY}")
         yield pd.DataFrame(part)
 
 
-def _parts(records, chunk_size):
-    """Yield lists of records, of pairs of a record and its size in bytes."""
+def parts(records, chunk_size):
+    """Divide records into parts that fit into memory.
+
+    Parameters
+    ----------
+    records : iterable of (object, int)
+        Records and their sizes in bytes.
+    chunk_size : int or None
+        Most records of a part, which ends earlier after 64 MiB; None for one part of all.
+
+    Yields
+    ------
+    list
+        Records, at least one.
+    """
     part, n_bytes = [], 0
     for record, size in records:
         part.append(record)

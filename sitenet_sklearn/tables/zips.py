@@ -8,11 +8,13 @@ import re
 import struct
 import zipfile
 import zlib
-from itertools import islice
+from itertools import pairwise
 from pathlib import Path
 
 from sitenet_sklearn.crystals.crystal_files import MAX_BYTES
 from sitenet_sklearn.exceptions import CrystalError
+
+from .rows import parts
 
 MAX_MEMBERS = 1_000_000
 """Most members of an archive; each takes memory as long as the archive is open."""
@@ -29,6 +31,9 @@ MAX_RATIO = 100
 _CRYSTALS = re.compile(r"(^|/)(?!\.)([^/]*\.(m?cif|vasp|json)|(POSCAR|CONTCAR)[^/]*)$", re.IGNORECASE)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _SMALL = 2**16
+_HEADER = 30
+"""Least bytes before the content of a member."""
+
 _TAIL = 22 + 2**16
 """Bytes at the end of an archive where the record of its end must be: the record and the longest comment."""
 
@@ -41,7 +46,7 @@ def read_zip(path, chunk_size=None):
     path : Path
         A zip archive of files in CIF, POSCAR or JSON, in any folders.
     chunk_size : int, default=None
-        Most crystals to hold in memory at a time; None for all.
+        Most crystals to hold in memory at a time, fewer where they are long; None for all.
 
     Yields
     ------
@@ -53,18 +58,16 @@ def read_zip(path, chunk_size=None):
     Raises
     ------
     ValueError
-        If it is no archive, is damaged, has more than 1,000,000 members, or expands to more than 100 times its size.
+        If it is no archive, is damaged, has more than 1,000,000 members or some that overlap, or expands to more than
+        100 times its size.
     """
-    left = MAX_RATIO * path.stat().st_size + _SMALL
     try:
         _check_directory(path)
         with zipfile.ZipFile(path) as archive:
-            members = (member for member in archive.infolist() if is_crystal(member.filename))
-            while chunk := list(islice(members, chunk_size)):
-                crystals = [_text_of(archive, member) for member in chunk]
-                left -= sum(len(text) for text in crystals if isinstance(text, str))
-                _check_rest(left)
-                yield [member.filename for member in chunk], crystals
+            _check_overlaps(archive)
+            for part in parts(_texts(archive, MAX_RATIO * path.stat().st_size + _SMALL), chunk_size):
+                names, crystals = zip(*part, strict=True)
+                yield list(names), list(crystals)
     except (zipfile.BadZipFile, NotImplementedError, struct.error, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not read as a zip archive: {error!s:.200}") from error
 
@@ -86,6 +89,18 @@ def other_members(path):
         return [name for name in archive.namelist() if not is_crystal(name) and not name.endswith("/")]
 
 
+def _texts(archive, left):
+    """Yield pairs of a name and a text, or of a name and why there is none, and the sizes of the texts."""
+    for member in archive.infolist():
+        if is_crystal(member.filename):
+            text = _text_of(archive, member)
+            size = len(text) if isinstance(text, str) else 0
+            left -= size
+            if left < 0:
+                raise zipfile.BadZipFile(f"its members expand to more than {MAX_RATIO} times its size")
+            yield (member.filename, text), size
+
+
 def _text_of(archive, member):
     """Read a member as text of at least two lines, so that it is never taken for a path."""
     if member.flag_bits & 1:
@@ -96,16 +111,19 @@ def _text_of(archive, member):
     try:
         with archive.open(member) as file:
             content = file.read(bound + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, ValueError) as error:
         return CrystalError(f"the member is damaged: {error!s:.100}")
     if len(content) > bound:
         return CrystalError(f"the member holds more than {bound >> 10} KiB of text: keep only the crystal")
     return content.decode("utf-8", errors="replace") + "\n"
 
 
-def _check_rest(left):
-    if left < 0:
-        raise zipfile.BadZipFile(f"its members expand to more than {MAX_RATIO} times its size")
+def _check_overlaps(archive):
+    """Refuse members that share bytes, which a small archive can name again and again."""
+    places = sorted((member.header_offset, member.compress_size) for member in archive.infolist())
+    for (start, size), (following, _) in pairwise(places):
+        if start + _HEADER + size > following:
+            raise zipfile.BadZipFile("its members overlap: pack it anew")
 
 
 def _check_directory(path):

@@ -1,5 +1,6 @@
 """What `ase.db` has written is read without ASE, without altering the file, and without decoding objects."""
 
+import json
 import sqlite3
 from contextlib import closing
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from sitenet_sklearn.exceptions import CrystalError
+from sitenet_sklearn.tables import rows
 from sitenet_sklearn.tables.ase_databases import read_ase_database
 from sitenet_sklearn.tables.contents import contents_of
 from sitenet_sklearn.tables.labelled import read_labelled
@@ -84,3 +86,39 @@ def test_what_is_no_database_of_ase_is_refused_and_not_altered(tmp_path):
         with pytest.raises(ValueError, match=r"a.db is not read as a database of ASE"):
             list(read_ase_database(path))
         assert path.read_bytes() == before
+
+
+def test_an_entry_of_any_length_costs_little(database):
+    change(database, "UPDATE systems SET data = zeroblob(30000000), key_value_pairs = zeroblob(20000000) WHERE id = 2")
+    ((ids, crystals, values),) = read_ase_database(database)
+    assert ids == ["1", "2", "3", "4"]
+    assert all(isinstance(crystal, dict) for crystal in crystals)
+    assert values[1] == {}
+
+
+def test_what_is_held_at_a_time_is_bounded(database, monkeypatch):
+    monkeypatch.setattr(rows, "MAX_CHUNK", 1)
+    assert [len(part) for part in read_tables([database])] == [1, 1, 1, 1]
+
+
+def test_very_many_names_of_values_are_refused(database):
+    pairs = json.dumps({f"x{k}": 0 for k in range(10_001)})
+    change(database, "UPDATE systems SET key_value_pairs = ? WHERE id = 2", pairs)
+    with pytest.raises(ValueError, match="more than 10000 columns"):
+        list(read_ase_database(database))
+
+
+@pytest.mark.parametrize("pbc", ["'abc'", "x'616263'", "7.5", "9e999", "-1", "NULL"])
+def test_a_row_of_unknown_periodicity_is_one_failure(database, pbc):
+    change(database, f"UPDATE systems SET pbc = {pbc} WHERE id = 2")  # noqa: S608 - six words
+    ((_, crystals, _),) = read_ase_database(database)
+    assert [isinstance(crystal, CrystalError) for crystal in crystals] == [False, True, False, False]
+    assert "does not say along which axes it repeats" in str(crystals[1])
+
+
+def test_text_that_is_not_encoded_in_utf_8_harms_no_other_row(database):
+    change(database, "UPDATE systems SET numbers = CAST(x'fffefffe' AS TEXT) WHERE id = 2")
+    change(database, "UPDATE systems SET key_value_pairs = CAST(x'fffe' AS TEXT) WHERE id = 3")
+    ((_, crystals, values),) = read_ase_database(database)
+    assert [isinstance(crystal, CrystalError) for crystal in crystals] == [False, True, False, False]
+    assert [bool(pairs) for pairs in values] == [True, True, False, True]

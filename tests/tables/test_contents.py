@@ -14,3 +14,11 @@ def test_hash_follows_content_and_not_chunks(crystals, tmp_path):
     (tmp_path / "b.cif").unlink()
     path.write_text("file,gap\na.cif,1\nb.cif,3\n")
     assert contents_of(read_tables([path])) != found
+
+
+def test_ids_of_any_characters_are_hashed(tmp_path):
+    path = tmp_path / "table.jsonl"
+    path.write_text('{"id": "\\ud800", "structure": {}}\n')
+    found = contents_of(read_tables([path]))
+    path.write_text('{"id": "\\ud801", "structure": {}}\n')
+    assert contents_of(read_tables([path])) != found

@@ -1,12 +1,13 @@
 """Archives are read without extracting anything, and what is in them is bounded."""
 
+import io
 import struct
 import zipfile
 
 import pytest
 
 from sitenet_sklearn.exceptions import CrystalError
-from sitenet_sklearn.tables import zips
+from sitenet_sklearn.tables import rows, zips
 from sitenet_sklearn.tables.contents import contents_of
 from sitenet_sklearn.tables.reading import files_read, is_table, read_structures, read_table, read_tables
 from sitenet_sklearn.tables.zips import read_zip
@@ -92,6 +93,33 @@ def test_bombs_are_refused(tmp_path, monkeypatch):
         ValueError, match=r"sum.zip is not read as a zip archive: its members expand to more than 1 times"
     ):
         list(read_zip(path, 1))
+
+
+def test_what_is_held_at_a_time_is_bounded(tmp_path, monkeypatch):
+    path = archive_of(tmp_path / "a.zip", {f"{k}.cif": b" " * 2**16 for k in range(5)}, zipfile.ZIP_STORED)
+    monkeypatch.setattr(rows, "MAX_CHUNK", 2**17)
+    assert [len(part) for part in read_tables([path])] == [2, 2, 1]
+
+
+def test_members_that_expand_too_far_are_refused_before_the_next_is_read(tmp_path, monkeypatch):
+    path = archive_of(tmp_path / "a.zip", {f"{k}.cif": b" " * 2**16 for k in range(9)})
+    read = []
+    monkeypatch.setattr(zips, "MAX_RATIO", 1)
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: read.append(1) or io.BytesIO(b" " * 2**16))
+    with pytest.raises(ValueError, match="its members expand to more than 1 times"):
+        list(read_zip(path))
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize("other", [0, 45])
+def test_members_that_overlap_are_refused(tmp_path, other):
+    path = archive_of(tmp_path / "a.zip", {"a.cif": b"a" * 100, "b.cif": b"b"}, zipfile.ZIP_STORED)
+    content = bytearray(path.read_bytes())
+    offset = content.rfind(b"PK\x01\x02") + 42
+    content[offset : offset + 4] = struct.pack("<L", other)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="its members overlap: pack it anew"):
+        list(read_zip(path))
 
 
 def test_a_long_list_of_members_is_refused_before_it_is_read(tmp_path, monkeypatch):

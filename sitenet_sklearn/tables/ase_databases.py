@@ -57,7 +57,7 @@ def read_ase_database(path, chunk_size=None):
         If it is no database of ASE, is damaged, computes its columns, or has more than 10,000 names of values.
     """
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{_mode(path)}", uri=True)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_RECORD)
             connection.text_factory = partial(str, encoding="utf-8", errors="replace")
@@ -71,6 +71,14 @@ def read_ase_database(path, chunk_size=None):
                 yield list(map(str, ids)), list(map(_crystal, *stated)), values
     except sqlite3.Error as error:
         raise ValueError(f"{path} is not read as a database of ASE: {error}") from error
+
+
+def _mode(path):
+    """How to open a file without making others beside it: SQLite would for a journal that nobody writes (WAL)."""
+    with path.open("rb") as file:
+        has_journal = file.read(20)[18:] == b"\2\2"
+    real = path.resolve()
+    return "immutable=1" if has_journal and not real.with_name(f"{real.name}-wal").exists() else "mode=ro"
 
 
 def _check_columns(connection):

@@ -14,6 +14,7 @@ from sitenet_sklearn.crystals.structures import as_structure, is_path
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
 from .ase_databases import read_ase_database
+from .plain_text import printable
 from .rows import csv_frames, is_array, json_frames
 from .zips import other_members, read_zip
 
@@ -35,7 +36,7 @@ class CrystalTable:
     Attributes
     ----------
     ids : list of str
-        Column `id` or `material_id`, else the path of the file, else the number of the row, from 0.
+        Column `id` or `material_id`, else the path of the file, else the number of the row, from 0; printable.
     crystals : list
         Paths, texts in CIF or POSCAR or JSON, dicts, or a CrystalError where there is none.
     properties : pandas.DataFrame
@@ -95,7 +96,9 @@ def read_tables(paths, *, structure_column=None, chunk_size=1024):
                 yield from _table_in_chunks(path, structure_column, chunk_size)
         else:
             while files := list(islice(group, chunk_size)):
-                yield CrystalTable([str(path) for path in files], files, pd.DataFrame(index=range(len(files))))
+                yield CrystalTable(
+                    [printable(str(path)) for path in files], files, pd.DataFrame(index=range(len(files)))
+                )
 
 
 def read_table(path, *, structure_column=None):
@@ -175,7 +178,9 @@ def read_structures(table, *, start=0, n_jobs=None):
     read = [crystal for crystal, _ in found]
     _warn_once_a_kind(table.ids, [[] if isinstance(crystal, str) else messages for crystal, messages in found])
     failures = [
-        Failure(start + k, table.ids[k], "?", reason) for k, reason in enumerate(read) if isinstance(reason, str)
+        Failure(start + k, table.ids[k], "?", printable(" ".join(reason.split())))
+        for k, reason in enumerate(read)
+        if isinstance(reason, str)
     ]
     return [None if isinstance(found, str) else found for found in read], failures
 
@@ -239,7 +244,7 @@ def _archive_in_chunks(path, chunk_size):
             yield CrystalTable(ids, crystals, pd.DataFrame(values, index=range(len(ids))))
         return
     for ids, crystals in read_zip(path, chunk_size):
-        yield CrystalTable(ids, crystals, pd.DataFrame(index=range(len(ids))))
+        yield CrystalTable(list(map(printable, ids)), crystals, pd.DataFrame(index=range(len(ids))))
     _warn_of_others(path, other_members(path), "CIF, POSCAR or JSON")
 
 
@@ -322,7 +327,7 @@ def find_column(frame, name):
 
 def _ids(frame, column, crystals, start, *, named):
     if named or all(isinstance(crystal, Path) for crystal in crystals):
-        return [str(entry) for entry in frame[column]]
+        return [printable(str(entry)) for entry in frame[column]]
     return [str(start + k) for k in range(len(frame))]
 
 

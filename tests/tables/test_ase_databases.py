@@ -26,7 +26,7 @@ def database(tmp_path, structures):
 
 
 def change(path, statement, *values):
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(statement, values)
 
 
@@ -122,3 +122,20 @@ def test_text_that_is_not_encoded_in_utf_8_harms_no_other_row(database):
     ((_, crystals, values),) = read_ase_database(database)
     assert [isinstance(crystal, CrystalError) for crystal in crystals] == [False, True, False, False]
     assert [bool(pairs) for pairs in values] == [True, True, False, True]
+
+
+def test_no_file_is_made_beside_a_database_with_a_journal(database):
+    change(database, "PRAGMA journal_mode = WAL")
+    before = database.read_bytes()
+    assert before[18:20] == b"\2\2"
+    assert len(read_table(database)) == 4
+    assert [path.name for path in database.parent.iterdir()] == ["crystals.db"]
+    assert database.read_bytes() == before
+
+
+def test_what_another_process_has_in_its_journal_is_read(database):
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("DELETE FROM systems WHERE id = 1")
+        connection.commit()
+        assert read_table(database).ids == ["2", "3", "4"]

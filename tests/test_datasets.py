@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SHARED
+from gallery import SHARED
 from matminer.utils.io import store_dataframe_as_json
 from pymatgen.core import Structure
 

@@ -96,7 +96,7 @@ def test_commands_take_the_name_of_a_model(tmp_path, crystals):
         json.loads(result.stdout)
     )
     result = runner.invoke(app, ["info", "band_gap"])
-    assert "known failures: " in result.output
+    assert "known failures:\n" in result.output
     assert "unit: eV" in result.output
 
 

@@ -67,7 +67,7 @@ def test_power_spectrum_is_the_sum_over_angles_between_neighbours(crystals, name
 @settings(max_examples=20)
 @given(st.integers(0, 10**6), st.sampled_from(["NaCl", "graphite", "HfH3", "triclinic", "layer in vacuum"]))
 def test_it_does_not_depend_on_the_description(seed, name):
-    from conftest import gallery  # hypothesis and fixtures do not mix
+    from gallery import gallery  # hypothesis and fixtures do not mix
 
     structure, rng = gallery()[name], np.random.default_rng(seed)
     expected = in_order(power_spectrum(*cell_of(structure)))

@@ -14,7 +14,7 @@ from sitenet_sklearn.exceptions import CrystalError, FeaturizationError
 from sitenet_sklearn.tables.predictions import predict_rows, rounded
 from sitenet_sklearn.tables.reading import TABLES, CrystalTable
 
-from .uploads import crystal_files, printable
+from .uploads import crystal_files, shown_name
 
 MAX_DRAWN = 200
 """Largest cell whose sites are described: the number of pairs grows as its square."""
@@ -67,7 +67,7 @@ class Answers:
             for file in crystal_files(name, content):
                 yield self._row(file)
         except Exception as error:  # noqa: BLE001 whoever asked learns why there are no more
-            yield {"file": printable(name), "formula": None, "reason": f"not read to its end: {_reason_of(error)}"}
+            yield {"file": shown_name(name), "formula": None, "reason": f"not read to its end: {_reason_of(error)}"}
 
     def _row(self, file):
         row = {"file": file.name, "formula": None}

@@ -9,6 +9,8 @@ import zlib
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from sitenet_sklearn.tables.plain_text import printable
+
 MAX_FILE = 2**23
 """Largest file of one crystal, in bytes, also inside a zip."""
 
@@ -71,7 +73,7 @@ def crystal_files(name, content):
     CrystalFile
         The file itself, or every file in a zip; what cannot be used has a reason.
     """
-    name = printable(name)
+    name = shown_name(name)
     if name.lower().endswith(".zip"):
         yield from _files_in_zip(name, content)
     elif len(content) > MAX_FILE:
@@ -80,9 +82,9 @@ def crystal_files(name, content):
         yield CrystalFile(name, content)
 
 
-def printable(name):
+def shown_name(name):
     """Shorten a name of a file and make it printable, so that it shows what it is."""
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name.replace("\\", "/"))
+    shown = printable(name.replace("\\", "/"))
     return shown if len(shown) <= MAX_NAME else f"\N{HORIZONTAL ELLIPSIS}{shown[1 - MAX_NAME :]}"
 
 
@@ -109,7 +111,7 @@ def _files_in_zip(name, content):
         yield CrystalFile(name, b"", "the zip holds no files")
     for entry in entries:
         if entry not in added:
-            yield _read_entry(archive, entry, printable(f"{name}/{entry.filename}"))
+            yield _read_entry(archive, entry, shown_name(f"{name}/{entry.filename}"))
     if added:
         yield CrystalFile(name, b"", f"not read: what macOS added to the zip ({len(added)})")
 

@@ -122,3 +122,7 @@ def test_a_learning_curve_takes_the_whole_pipeline(structures, band_gaps):
 def test_values_that_are_all_equal_are_drawn(display, value):
     drawn = display.from_predictions(np.full(3, value), np.full(3, value))
     drawn.figure_.canvas.draw()
+    (low, high), (bottom, top) = drawn.ax_.get_xlim(), drawn.ax_.get_ylim()
+    assert low <= value <= high
+    assert low < high
+    assert bottom < top

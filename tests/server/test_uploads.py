@@ -11,7 +11,7 @@ from sitenet_sklearn.server.uploads import (
     MAX_NAME,
     MAX_UPLOAD,
     crystal_files,
-    printable,
+    shown_name,
 )
 
 
@@ -144,9 +144,9 @@ def test_a_large_member_and_a_large_sum_are_refused(make_zip):
 
 
 def test_names_show_what_they_are():
-    assert printable("a\u202efic.exe\n\x1b[0m.cif") == "a\ufffdfic.exe\ufffd\ufffd[0m.cif"
-    assert printable("<b>=1+1.cif") == "<b>=1+1.cif"
-    assert printable("Größe\\ä.cif") == "Größe/ä.cif"
-    long = printable("x" * 1000 + ".cif")
+    assert shown_name("a\u202efic.exe\n\x1b[0m.cif") == "a\ufffdfic.exe\ufffd\ufffd[0m.cif"
+    assert shown_name("<b>=1+1.cif") == "<b>=1+1.cif"
+    assert shown_name("Größe\\ä.cif") == "Größe/ä.cif"
+    long = shown_name("x" * 1000 + ".cif")
     assert len(long) == MAX_NAME
     assert long.endswith("x.cif")

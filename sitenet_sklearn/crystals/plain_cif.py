@@ -6,6 +6,7 @@ Most files that programs write are of this kind, and gemmi reads them many times
 import re
 
 import numpy as np
+from gemmi import cif
 from pymatgen.core import Composition, Element, Lattice, Structure
 from scipy.spatial import KDTree
 
@@ -42,8 +43,6 @@ def read_plain_cif(text, max_sites=4000):
         What pymatgen reads, with the sites in the order of the file. None if pymatgen must read the file: because of
         several crystals, symmetry, occupancies, charges, moments, another formula than that of the sites, or an error.
     """
-    from gemmi import cif
-
     try:
         block = cif.read_string(text).sole_block()
         return _read_sites(block) if _is_plain(block, max_sites) else None
@@ -89,8 +88,6 @@ def _read_sites(block):
 
 
 def _number(text):
-    from gemmi import cif
-
     return cif.as_number(text or "?")
 
 
@@ -102,8 +99,6 @@ def _overlap(positions):
 
 def _has_formula(block, symbols):
     """Whether the formulas that a file states, if any, are that of its sites."""
-    from gemmi import cif
-
     if any(len(block.find_loop(tag)) for tag in _FORMULAS):
         return False
     stated = [cif.as_string(block.find_value(tag) or "") for tag in _FORMULAS]

@@ -1,6 +1,8 @@
 """Models that come with the library: what they predict, and how they are found."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,6 +80,11 @@ def test_cards_say_what_anybody_must_know(name):
     errors = card["errors"]
     assert errors["mean absolute error"] < errors["median predictor"]
     assert {"by sites in the cell", "by element"} <= set(errors)
+
+
+def test_every_card_is_in_the_documentation():
+    page = (Path(__file__).resolve().parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"models/(\w+)/card.json", page)) == list_pretrained()
 
 
 def test_unknown_names_are_refused_with_the_likeliest():

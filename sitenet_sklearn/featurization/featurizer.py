@@ -6,10 +6,11 @@ from copy import copy
 from numbers import Integral, Real
 from typing import Self
 
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
+from sitenet_sklearn._parallel import results_of
 from sitenet_sklearn._validation import (
     Interval,
     StrOptions,
@@ -297,8 +298,8 @@ class SupercellFeaturizer(FeaturizerPresets, CrystalTransformer):
         """Featurize chunks of crystals in parallel; where one fails, its record is the reason as text."""
         own = invariant_features(self.site_features, items)
         chunks = [items[chunk] for chunk in gen_batches(len(items), _CHUNK)]
-        jobs = Parallel(n_jobs=self.n_jobs, return_as="generator")(
-            delayed(featurize_chunk)(chunk, parameters, self.cache, own) for chunk in chunks
+        jobs = results_of(
+            (delayed(featurize_chunk)(chunk, parameters, self.cache, own) for chunk in chunks), n_jobs=self.n_jobs
         )
         records = []
         with tqdm(total=len(items), desc="featurize", unit="crystal", disable=not self.verbose) as bar:

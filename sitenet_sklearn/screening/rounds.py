@@ -11,8 +11,9 @@ from itertools import chain, islice, zip_longest
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import delayed, effective_n_jobs
 
+from sitenet_sklearn._parallel import results_of
 from sitenet_sklearn.crystals.crystal import Crystal
 from sitenet_sklearn.crystals.ragged import RaggedCrystals
 
@@ -67,7 +68,7 @@ def run_rounds(ledger, tables, model_file, *, level=0.9, n_jobs=None, done=None)
                 _featurizing(model_file, waiting, start, held),
             )
         )
-        for result in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks):
+        for result in results_of(tasks, n_jobs=n_jobs, ordered=False):
             if isinstance(result, Featurized):
                 featurized.append(result)
                 held[0] += _bytes_of(result.crystals)

@@ -10,6 +10,7 @@ import time
 import zipfile
 from contextlib import closing
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 
 from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, SupercellFeaturizer
 from sitenet_sklearn.screening import rounds, screen
+from sitenet_sklearn.screening.stages import predict_crystals
 from sitenet_sklearn.screening.work_folder import LEDGER, WorkFolder
 
 SMALL = {"max_epochs": 1, "site_dim": 4, "attention_hidden_layers": (5,), "random_state": 0}
@@ -159,6 +161,39 @@ def test_a_dask_worker_may_die(tmp_path, whole, candidate_model, candidates):
     assert ours["id"].tolist() == theirs["id"].tolist()
     assert ours["duplicate_of"].equals(theirs["duplicate_of"])
     np.testing.assert_allclose(ours["prediction"], theirs["prediction"], atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_ray_works_and_a_worker_that_dies_ends_a_call_that_goes_on(tmp_path, whole, candidate_model, candidates):
+    ray = pytest.importorskip("ray", reason="needs ray")
+    from ray.util.joblib import register_ray
+
+    def pids():
+        with joblib.parallel_config(backend="ray"):
+            return set(joblib.Parallel(n_jobs=-1)(joblib.delayed(os.getpid)() for _ in range(8)))
+
+    def predict(*arguments):
+        pid_file = tmp_path / "killed"
+        if not pid_file.exists():
+            pid_file.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return predict_crystals(*arguments)
+
+    register_ray()
+    ray.init(num_cpus=2, log_to_driver=False)
+    try:
+        assert os.getpid() not in pids()
+        call = {"top": 5, "by": "lower", "chunk_size": 3}
+        with joblib.parallel_config(backend="ray"), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rounds, "predict_crystals", predict)
+            with pytest.raises(ray.exceptions.ActorDiedError):
+                screen(candidate_model, candidates, tmp_path / "gaps.csv", **call)
+            assert int((tmp_path / "killed").read_text()) != os.getpid()
+            found = screen(candidate_model, candidates, tmp_path / "gaps.csv", **call)
+    finally:
+        ray.shutdown()
+    assert found.output.read_bytes() == whole.output.read_bytes()
 
 
 @pytest.mark.filterwarnings("ignore:Issues encountered while parsing CIF")

@@ -1,9 +1,14 @@
 """Where the processes of a screening are: on this machine, or on a Dask cluster."""
 
+import warnings
 from contextlib import contextmanager
 from numbers import Integral
+from pathlib import Path
 
 import joblib
+
+PATIENCE = 10**7
+"""Seconds that a screening waits for a worker: on a cluster, jobs may be in a queue for days."""
 
 
 @contextmanager
@@ -16,6 +21,11 @@ def processes_of(scheduler):
         Address of a scheduler, such as "tcp://host:8786", its file (.json), which ``dask scheduler`` writes, or a
         client. None leaves joblib as it is: with the processes of this machine, or where `joblib.parallel_config` says.
 
+    Warns
+    -----
+    UserWarning
+        If the file or a worker is still missing; then work begins when it comes.
+
     Raises
     ------
     OSError
@@ -27,12 +37,21 @@ def processes_of(scheduler):
     from distributed import Client
 
     if not isinstance(scheduler, str):
-        with joblib.parallel_config(backend="dask", client=scheduler):
+        with _on_dask(scheduler):
             yield
         return
     where = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
-    with Client(**where) as client, joblib.parallel_config(backend="dask", client=client):
+    if scheduler.endswith(".json") and not Path(scheduler).exists():
+        warnings.warn(f"{scheduler} is not there: waiting until a scheduler writes it", stacklevel=3)
+    with Client(**where) as client, _on_dask(client):
         yield
+
+
+def _on_dask(client):
+    """Let joblib work with a client, however late its workers come."""
+    if not client.ncores():
+        warnings.warn("the scheduler has no worker: waiting until one comes", stacklevel=4)
+    return joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=PATIENCE)
 
 
 def check_processes(scheduler, n_jobs):

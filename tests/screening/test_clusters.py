@@ -1,7 +1,10 @@
+import json
+import threading
+
 import joblib
 import pytest
 
-from sitenet_sklearn.screening.clusters import check_processes, processes_of
+from sitenet_sklearn.screening.clusters import PATIENCE, check_processes, processes_of
 
 
 def test_without_a_scheduler_joblib_is_as_it_was():
@@ -32,6 +35,22 @@ def test_a_scheduler_that_does_not_answer_is_an_error():
     ):
         pass
     assert distributed is not None
+
+
+def test_workers_and_the_file_of_the_scheduler_may_come_late(tmp_path):
+    distributed = pytest.importorskip("distributed", reason="needs dask and distributed")
+    file = tmp_path / "scheduler.json"
+    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+        identity = json.dumps({"address": cluster.scheduler_address, "workers": {}})
+        threading.Timer(1, file.write_text, [identity]).start()
+        threading.Timer(2, cluster.scale, [1]).start()
+        with (
+            pytest.warns(UserWarning, match=r"scheduler\.json is not there: waiting until a scheduler writes it"),
+            pytest.warns(UserWarning, match="the scheduler has no worker: waiting until one comes"),
+            processes_of(str(file)),
+        ):
+            assert joblib.parallel.get_active_backend()[0].wait_for_workers_timeout == PATIENCE
+            assert joblib.Parallel()(joblib.delayed(abs)(k) for k in (-1, 2)) == [1, 2]
 
 
 @pytest.mark.filterwarnings("ignore")

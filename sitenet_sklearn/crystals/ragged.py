@@ -10,6 +10,7 @@ from sitenet_sklearn._files import as_python
 from .crystal import SITE_FIELDS, Crystal, make_crystal
 from .elements import MAX_ATOMIC_NUMBER
 from .interaction_features import INTERACTION_FEATURES
+from .positions import only_key, positions
 from .site_features import SITE_FEATURES, describe_sites
 from .store import read_store, write_store
 from .stored_crystals import check_layout, check_values
@@ -159,18 +160,17 @@ class RaggedCrystals:
     @property
     def site_sizes(self) -> np.ndarray:
         """Sites left after compression: ndarray of int, shape (n,)."""
-        return _select(np.diff(self._site_offsets), self._rows)
+        return _sizes(self._site_offsets, self._rows)
 
     @property
     def pair_sizes(self) -> np.ndarray:
         """Pairs left after compression: ndarray of int, shape (n,)."""
-        return _select(np.diff(self._pair_offsets), self._rows)
+        return _sizes(self._pair_offsets, self._rows)
 
     @property
     def primitive_sizes(self) -> np.ndarray:
         """Sites of the primitive cell, as the paper counts them: ndarray of int, shape (n,)."""
-        cumulative = np.append(0, np.cumsum(self._fields["multiplicity"], dtype=np.int64))
-        return _select(np.diff(cumulative[self._site_offsets]), self._rows)
+        return np.diff(_offsets(self.field("multiplicity"))[_offsets(self.site_sizes)])
 
     @property
     def valid(self) -> np.ndarray:
@@ -201,16 +201,24 @@ class RaggedCrystals:
         ndarray
             Entries in the order of the crystals; `pair_site` and `pair_neighbor` count within each crystal.
         """
-        offsets = self._site_offsets if name in SITE_FIELDS else self._pair_offsets
+        return self._gather([name])[name]
+
+    def _gather(self, names):
+        """Concatenate some fields over the crystals of this container, as a dict."""
         if self._rows is None:
-            return self._fields[name]
-        return self._fields[name][_ranges(offsets[self._rows], np.diff(offsets)[self._rows])]
+            return {name: self._fields[name] for name in names}
+        entries = {
+            kind: _ranges(offsets[self._rows], _sizes(offsets, self._rows))
+            for kind, offsets in ((True, self._site_offsets), (False, self._pair_offsets))
+            if any((name in SITE_FIELDS) == kind for name in names)
+        }
+        return {name: self._fields[name][entries[name in SITE_FIELDS]] for name in names}
 
     def compact(self) -> "RaggedCrystals":
         """Copy the rows of a view into arrays of their own; a container that is no view is returned as it is."""
         if self._rows is None:
             return self
-        fields = {name: self.field(name) for name in Crystal._fields}
+        fields = self._gather(Crystal._fields)
         whole = RaggedCrystals(fields, _offsets(self.site_sizes), _offsets(self.pair_sizes), **self.metadata)
         whole.index, whole.featurizer = self.index, self.featurizer
         return whole
@@ -269,15 +277,13 @@ class RaggedCrystals:
     def __getitem__(self, key) -> "RaggedCrystals": ...
 
     def __getitem__(self, key):
-        if isinstance(key, tuple):
-            key = _only_key(key)
+        key = only_key(key)
         if isinstance(key, int | np.integer):
             return self._crystal(range(len(self))[key])
         view = RaggedCrystals(self._fields, self._site_offsets, self._pair_offsets, **self.metadata)
-        rows = np.arange(len(self)) if self._rows is None else self._rows
-        selected = _index_array(key, len(self))
-        view._rows = rows[selected]
-        view.index = None if self.index is None else self.index[selected]
+        rows = positions(key, len(self))
+        view._rows = rows if self._rows is None else self._rows[rows]
+        view.index = None if self.index is None else self.index[rows]
         view.featurizer = self.featurizer
         return view
 
@@ -309,30 +315,13 @@ class RaggedCrystals:
         return f"RaggedCrystals({counts})"
 
 
-def _only_key(key):
-    keys = [k for k in key if k is not Ellipsis]
-    if len(keys) != 1:
-        raise IndexError(f"RaggedCrystals has one dimension, got the index {key!r}")
-    return keys[0]
-
-
-def _index_array(key, n):
-    if isinstance(key, slice):
-        return key
-    key = np.asarray(key)
-    if key.ndim != 1 or not (key.dtype == bool or np.issubdtype(key.dtype, np.integer) or key.size == 0):
-        raise IndexError(f"RaggedCrystals takes an integer, slice, index array or mask, got {key!r:.80}")
-    if key.dtype == bool and len(key) != n:
-        raise IndexError(f"a mask over {n} crystals must have {n} entries, got {len(key)}")
-    return key if key.size else key.astype(int)
-
-
 def _offsets(sizes):
     return np.append(0, np.cumsum(sizes, dtype=np.int64))
 
 
-def _select(values, rows):
-    return values if rows is None else values[rows]
+def _sizes(offsets, rows):
+    """Sizes of some rows, at a cost that does not depend on how many others there are."""
+    return np.diff(offsets) if rows is None else offsets[rows + 1] - offsets[rows]
 
 
 def _ranges(starts, sizes):

@@ -110,8 +110,10 @@ def collate(crystals, dtype=torch.float32):
     -------
     CrystalBatch
     """
+    crystals = crystals.compact()  # reads the rows of a view once
     sites, pairs = crystals.site_sizes, crystals.pair_sizes
     first_site = np.repeat(np.cumsum(sites) - sites, pairs)
+    pair_site = crystals.field("pair_site") + first_site
 
     def floats(name):
         return torch.as_tensor(np.array(crystals.field(name)), dtype=dtype)
@@ -124,11 +126,11 @@ def collate(crystals, dtype=torch.float32):
         atomic_numbers=integers(crystals.field("atomic_numbers")),
         multiplicity=floats("multiplicity"),
         site_crystal=integers(np.repeat(np.arange(len(crystals)), sites)),
-        pair_site=integers(crystals.field("pair_site") + first_site),
+        pair_site=integers(pair_site),
         pair_neighbor=integers(crystals.field("pair_neighbor") + first_site),
         pair_distance=floats("pair_distance"),
         pair_count=floats("pair_count"),
-        row_sizes=np.bincount(crystals.field("pair_site") + first_site, minlength=sites.sum()),
+        row_sizes=np.bincount(pair_site, minlength=sites.sum()),
         n_crystals=len(crystals),
     )
 

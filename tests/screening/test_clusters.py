@@ -38,6 +38,7 @@ def test_a_scheduler_that_does_not_answer_is_an_error():
     assert distributed is not None
 
 
+@pytest.mark.filterwarnings("always")
 def test_workers_and_the_file_of_the_scheduler_may_come_late(tmp_path):
     distributed = pytest.importorskip("distributed", reason="needs dask and distributed")
     file = tmp_path / "scheduler.json"

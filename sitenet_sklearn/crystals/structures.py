@@ -43,6 +43,9 @@ _OTHER_FORMATS = re.compile(
 For any other name pymatgen imports whatever a folder nearby says it can read it with.
 """
 
+LINES_OF_POSCAR = 8
+"""Lines of the shortest POSCAR, which names no elements and has one site."""
+
 UNKNOWN_NAME = "its name tells no format: rename it to POSCAR, or to end in .cif, .vasp, .xyz, .json or .yaml"
 
 
@@ -129,7 +132,7 @@ def as_structure(item):
         what = "file" if is_path(item) else type(item).__name__
         form = ""
         if isinstance(item, str) and not is_path(item):
-            what, form = "text", f" in {_format_of_text(item).upper()}"
+            what, form = "text", _form_of_text(item)
         raise _unreadable(error, what, form) from error
 
 
@@ -199,6 +202,14 @@ def _format_of_text(text):
     if text.lstrip().startswith("{"):
         return "json"
     return "cif" if re.search(r"^\s*(data_|_cell_length_a)", text, re.MULTILINE) else "poscar"
+
+
+def _form_of_text(text):
+    """Say what a text that cannot be read was taken for."""
+    kind = _format_of_text(text)
+    if kind == "poscar" and len(text.strip().splitlines()) < LINES_OF_POSCAR:
+        return f": it is neither CIF nor JSON, and a POSCAR has at least {LINES_OF_POSCAR} lines"
+    return f" in {kind.upper()}"
 
 
 def _read(item):

@@ -86,7 +86,9 @@ def check_outputs(files, sources, *, overwrite):
         if path.exists() and any(path.samefile(found) for found in read):
             raise ValueError(f"{path} would replace what is read: choose another output")
         if not overwrite and (path.name not in own or own[path.name] != checksum_of(path)):
-            raise FileExistsError(f"{path} exists: choose another output, or replace it with overwrite")
+            raise FileExistsError(
+                f"{path} exists: choose another output, or replace it: --overwrite, in Python overwrite=True"
+            )
 
 
 def checksum_of(path):

@@ -87,7 +87,7 @@ def check_outputs(files, sources, *, overwrite):
             raise ValueError(f"{path} would replace what is read: choose another output")
         if not overwrite and (path.name not in own or own[path.name] != checksum_of(path)):
             raise FileExistsError(
-                f"{path} exists: choose another output, or replace it: --overwrite, in Python overwrite=True"
+                f"{path} exists: choose another output, or replace it with --overwrite (overwrite=True)"
             )
 
 

@@ -36,10 +36,16 @@ def contents_of(tables):
                 content = crystal.read_bytes() if is_file(crystal) else b"no such file"
             else:
                 content = _canonical(crystal)
-            for part in (name.encode(errors="backslashreplace"), content, _canonical(values)):
+            known = {key: value for key, value in values.items() if not _is_missing(value)}
+            for part in (name.encode(errors="backslashreplace"), content, _canonical(known)):
                 digest.update(hashlib.sha256(part).digest())
         n_rows += len(table)
     return Contents(n_rows, digest.hexdigest())
+
+
+def _is_missing(value):
+    """Whether a row says nothing here: a chunk has the names of all its rows, more chunks have fewer in each."""
+    return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
 
 
 def _canonical(value):

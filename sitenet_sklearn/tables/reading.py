@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
-from sitenet_sklearn.crystals.structures import as_structure, is_path
+from sitenet_sklearn.crystals.structures import as_structure, is_file, is_path
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
 from .ase_databases import read_ase_database
@@ -143,7 +143,7 @@ def files_read(path):
     Yields
     ------
     Path
-        The path itself, what lies in it, and whatever its columns may name.
+        The path itself, what lies in it, and every file that its columns name.
     """
     path = Path(path)
     yield path
@@ -152,7 +152,7 @@ def files_read(path):
     with suppress(ValueError, FileNotFoundError):  # a damaged table: whoever reads it says so
         for frame in _frames(path, 1024) if is_table(path) and not _holds_crystals(path) else ():
             for column in frame:
-                yield from (base / entry for entry in frame[column] if _is_path(entry))
+                yield from filter(is_file, (base / entry for entry in frame[column] if _is_path(entry)))
 
 
 def read_structures(table, *, start=0, n_jobs=None):
@@ -327,8 +327,14 @@ def find_column(frame, name):
 
 def _ids(frame, column, crystals, start, *, named):
     if named or all(isinstance(crystal, Path) for crystal in crystals):
-        return [printable(str(entry)) for entry in frame[column]]
+        entries = enumerate(frame[column], start)
+        return [str(row) if _is_empty(entry) else printable(str(entry)) for row, entry in entries]
     return [str(start + k) for k in range(len(frame))]
+
+
+def _is_empty(entry):
+    """Whether nothing stands in a row: an empty text, null, or no such name in an object of JSON."""
+    return entry is None or entry != entry or entry == ""  # noqa: PLR0124 - NaN
 
 
 def _is_path(entry):

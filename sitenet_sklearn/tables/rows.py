@@ -88,7 +88,7 @@ def json_frames(path, chunk_size=None):
     Yields
     ------
     pandas.DataFrame
-        None of them empty.
+        Numbers and texts as they are written, NaN where an object has no such name; none of them empty.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def json_frames(path, chunk_size=None):
     for part in parts(_json_records(path), chunk_size):
         if len(set().union(*part)) > MAX_COLUMNS:
             raise ValueError(f"{path} is not read as JSON: {TOO_MANY}")
-        yield pd.DataFrame(part)
+        yield pd.DataFrame(part, dtype=object)  # another type would round large integers beside empty entries
 
 
 def parts(records, chunk_size):

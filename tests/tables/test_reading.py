@@ -4,8 +4,10 @@ import json
 import pandas as pd
 import pytest
 
+from sitenet_sklearn.tables.contents import contents_of
 from sitenet_sklearn.tables.reading import (
     CrystalTable,
+    files_read,
     find_column,
     is_table,
     read_structures,
@@ -204,3 +206,24 @@ def test_files_of_a_folder_that_are_not_read_are_named(tmp_path, crystals):
     (tmp_path / ".hidden").write_text("")
     with pytest.warns(UserWarning, match=r"not read, as the name is of no CIF, POSCAR or XYZ file: Si.json$"):
         assert [path.name for path in read_table(tmp_path).crystals] == ["a.cif"]
+
+
+LARGE = 2**53 + 1
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 100])
+def test_ids_are_as_written_whatever_stands_in_other_rows(tmp_path, chunk_size):
+    path = tmp_path / "some.jsonl"
+    rows = [{"id": LARGE}, {}, {"id": 3, "gap": 7}, {"id": None}, {"id": "x", "gap": LARGE}, {"id": ""}]
+    path.write_text("".join(json.dumps(row | {"structure": "{}"}) + "\n" for row in rows))
+    tables = list(read_tables([path], chunk_size=chunk_size))
+    assert [name for table in tables for name in table.ids] == [str(LARGE), "1", "3", "3", "x", "5"]
+    assert LARGE in [value for table in tables for value in table.properties.get("gap", [])]
+    assert contents_of(tables) == contents_of(read_tables([path], chunk_size=3))
+
+
+def test_long_text_in_a_column_is_no_file_that_is_read(tmp_path):
+    path = tmp_path / "table.csv"
+    (tmp_path / "a.cif").write_text("data_x\n")
+    path.write_text(f"id,file,abstract\nx,a.cif,{'We report a compound. ' * 30}\n")
+    assert set(files_read(path)) == {path, tmp_path / "a.cif"}

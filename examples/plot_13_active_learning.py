@@ -67,5 +67,5 @@ axes[0].legend()
 
 # %%
 # One run says little: it depends on the crystals at the start. ``tests/benchmarks/active_learning.py`` repeats a longer
-# one with five seeds; its curves are on the page about screening.
+# one with five seeds; its curves are on the page about what to compute next.
 pd.concat(curves, axis=1).xs("largest gap (eV)", axis=1, level=1)

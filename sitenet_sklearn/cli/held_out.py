@@ -1,6 +1,7 @@
 """Crystals that `fit` holds out: they say how far to trust the model, and make its intervals."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import typer
@@ -10,8 +11,10 @@ from sklearn.pipeline import Pipeline
 
 from sitenet_sklearn.estimators.calibrated import FEWEST, CalibratedRegressor
 from sitenet_sklearn.estimators.ensemble import SiteNetEnsemble
+from sitenet_sklearn.pretrained import card_of
 
 from .baselines import baseline_predictions, magpie_features
+from .learned import learned_rows
 from .options import say
 
 FEW = 500
@@ -104,26 +107,61 @@ def fit_and_hold_out(pipeline, crystals, *, share, seed):
     ndarray of int
         Rows that were held out.
     """
-    X, y = crystals.structures, crystals.y
+    structures, y = crystals.structures, crystals.y
+    start = getattr(_network_of(pipeline), "pretrained", None)
+    learned = _learned(start, pipeline, structures) if share and start is not None else np.zeros(len(y), bool)
     if isinstance(pipeline[-1], CalibratedRegressor):
-        return pipeline.fit(X, y)[-1].held_out_rows_
-    test = _rows_apart(y, share, seed, classify=is_classifier(pipeline[-1])) if share else np.zeros(0, int)
+        if learned.any():
+            return _calibrate_apart(pipeline, structures, y, share=share, seed=seed, learned=learned)
+        return pipeline.fit(structures, y)[-1].held_out_rows_
+    classify = is_classifier(pipeline[-1])
+    test = _rows_apart(y, share, seed, learned, classify=classify) if share else np.zeros(0, int)
     if share and not len(test):
         say("no crystals are held out, as every class or target has too few: errors are not measured")
     train = np.setdiff1d(np.arange(len(y)), test)
-    pipeline.fit(X.iloc[train], y[train])
+    pipeline.fit(structures.iloc[train], y[train])
     return test
 
 
-def _rows_apart(y, share, seed, *, classify):
+def _learned(start, pipeline, structures):
+    """Find rows that the model learned from which training begins; none where too few others are left to hold out."""
+    learned = learned_rows(start, pipeline[0].fit_transform(structures))
+    name = Path(start).parent.name if card_of(start) else start
+    doubt = "if it learned the same property, errors and intervals come out too small"
+    if learned is None:
+        say(f"{name} does not say what it learned from; some of these crystals may be among that: {doubt}")
+        return np.zeros(len(structures), bool)
+    if learned.any():
+        of_these = f"{name} learned from {learned.sum()} of these {len(learned)} crystals"
+        if (~learned).sum() >= FEWEST:
+            say(f"{of_these}: only others are held out")
+            return learned
+        say(f"{of_these}, and some of them are held out: {doubt}")
+    return np.zeros(len(structures), bool)
+
+
+def _calibrate_apart(pipeline, structures, y, *, share, seed, learned):
+    """Train and calibrate with crystals that were not learned before, at most half of these."""
+    model, new = pipeline[-1], np.flatnonzero(~learned)
+    n = min(int(np.ceil(share * len(y))), max(FEWEST, len(new) // 2))
+    test = np.sort(np.random.default_rng(seed).permutation(new)[:n])
+    train = np.setdiff1d(np.arange(len(y)), test)
+    X = pipeline[0].fit_transform(structures)
+    estimator = clone(model.estimator).fit(X[train], y[train])
+    calibrated = CalibratedRegressor.from_fitted(estimator, (X[train], y[train]), (X[test], y[test]))
+    pipeline.steps[-1] = pipeline.steps[-1][0], calibrated
+    return test
+
+
+def _rows_apart(y, share, seed, learned, *, classify):
     """Choose rows to hold out; what has few crystals, a class or a target that is known for few, is all trained on."""
     fewest = np.ceil(1 / min(share, 1 - share))
     if classify:
-        _, classes, counts = np.unique(y, return_inverse=True, return_counts=True)
-        usable = np.flatnonzero(counts[classes] >= fewest)
+        classes = np.unique(y, return_inverse=True)[1]
+        usable = np.flatnonzero((np.bincount(classes, ~learned)[classes] >= fewest) & ~learned)
     else:
         known = np.isfinite(y.reshape(len(y), -1))
-        usable, classes = np.flatnonzero(~known[:, known.sum(axis=0) < fewest].any(axis=1)), None
+        usable, classes = np.flatnonzero(~known[:, known.sum(axis=0) < fewest].any(axis=1) & ~learned), None
     if len(usable) < fewest:
         return np.zeros(0, int)
     strata = None if classes is None else classes[usable]

@@ -1,5 +1,6 @@
 """`suggest`: which crystals of a pool to compute or measure next."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from sitenet_sklearn._pipelines import last_step
+from sitenet_sklearn.crystals.ragged import RaggedCrystals
 from sitenet_sklearn.estimators.calibrated import CalibratedRegressor
 from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.estimators.prediction_table import prediction_columns
@@ -29,7 +31,8 @@ def suggest(
     model : estimator or Pipeline
         Fitted. The first two strategies take an ensemble or a calibrated model.
     pool : RaggedCrystals or sequence of crystals
-        n candidates, as the model takes them, whose values are not known. Those that fail are never chosen.
+        n candidates, as the model takes them, whose values are not known. Those that fail are never chosen, and counted
+        in a warning.
     k : int
         How many to choose, at most n.
     strategy : {"uncertainty", "expected_improvement", "diversity", "random"}, default="uncertainty"
@@ -55,7 +58,8 @@ def suggest(
     Raises
     ------
     TypeError
-        If the strategy takes a standard deviation, and the model has none.
+        If the strategy takes a standard deviation, and the model has none; if the model is none, or has no featurizer
+        and the crystals are not featurized.
     ValueError
         If a parameter is wrong, or fewer than k crystals can be predicted.
 
@@ -80,15 +84,13 @@ def suggest(
     >>> suggest(model, structures[:8], 2, "expected_improvement", best=3.0).shape
     (2,)
     """
-    if strategy not in STRATEGIES:
-        raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
-    is_number = isinstance(best, Real) and not isinstance(best, bool | np.bool_) and np.isfinite(float(best))
-    if strategy == "expected_improvement" and not is_number:
-        raise ValueError(f"'expected_improvement' takes the best value known as a number, got best={best!r}")
+    _check_choice(k, strategy, best)
     estimator, X = _featurize(model, pool)
     usable = np.flatnonzero(X.valid)
-    if not isinstance(k, Integral) or isinstance(k, bool) or not 0 < int(k) <= len(usable):
-        raise ValueError(f"k must be an integer from 1 to the {len(usable)} crystals that can be predicted, got {k!r}")
+    if len(usable) < len(X):
+        warnings.warn(f"{len(X) - len(usable)} of the {len(X)} crystals fail and are not chosen", stacklevel=2)
+    if k > len(usable):
+        raise ValueError(f"k must be at most {len(usable)}, the number of crystals that can be predicted, got {k}")
     X = X[usable]
     if strategy == "random":
         return usable[check_random_state(random_state).permutation(len(usable))[:k]]
@@ -99,6 +101,17 @@ def suggest(
     if strategy == "uncertainty":
         return usable[np.argsort(-std, kind="stable")[:k]]
     return usable[order_of_improvement(mean, std, best, maximize=maximize)[:k]]
+
+
+def _check_choice(k, strategy, best):
+    """Raise a ValueError, before any work, for what cannot be chosen."""
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
+    is_number = isinstance(best, Real) and not isinstance(best, bool | np.bool_) and np.isfinite(float(best))
+    if strategy == "expected_improvement" and not is_number:
+        raise ValueError(f"'expected_improvement' takes the best value known as a number, got best={best!r}")
+    if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+        raise ValueError(f"k must be a positive integer, got {k!r}")
 
 
 def mean_and_std(estimator, X):
@@ -135,13 +148,20 @@ def mean_and_std(estimator, X):
 def _featurize(model, pool):
     """Take the featurizer off a model, and featurize the pool where it has one."""
     featurizer, estimator = split_featurizer(model)
+    if not hasattr(estimator, "predict"):
+        raise TypeError(f"suggest takes a fitted model, such as from load_pretrained, got {type(model).__name__}")
     if featurizer is None:
+        if not isinstance(pool, RaggedCrystals):
+            raise TypeError(
+                f"{type(estimator).__name__} has no featurizer, so it takes featurized crystals, got a "
+                f"{type(pool).__name__}: give a pipeline, or the crystals of a SupercellFeaturizer"
+            )
         return estimator, pool
     return estimator, clone(featurizer).set_params(on_error="mask").transform_with_failures(pool)[0]
 
 
 def _known_vectors(model, estimator, labelled):
-    if labelled is not None:
+    if labelled is not None and len(labelled):
         X = _featurize(model, labelled)[1]
         return representation(estimator, X[X.valid])
     calibrated = last_step(estimator)

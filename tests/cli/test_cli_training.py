@@ -99,6 +99,37 @@ def test_fine_tuning_is_compared_with_training_from_scratch(table, tmp_path):
     }
 
 
+def test_crystals_that_were_learned_before_are_not_held_out(table, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    half = ["--held-out", 0.5]
+    assert sitenet("fit", table, "--target", "gap", "--output", first, *half, *SMALL).exit_code == 0
+    options = ["--target", "gap", "--output", second, "--max-epochs", 1, "-q", "--from", first, *half]
+    result = sitenet("fit", table, *options)
+    assert f"{first} learned from 10 of these 20 crystals: only others are held out" in result.stderr
+    begun, ended = (load_model(path)["sitenet"].calibration_.known.labels for path in (first, second))
+    assert sorted(begun) == sorted(ended)
+
+
+@pytest.mark.parametrize(
+    ("learned", "message"),
+    [
+        (None, "does not say what it learned from; some of these crystals may be among that: if it learned the same"),
+        (
+            np.ones(20, bool),
+            "learned from 20 of these 20 crystals, and some of them are held out: if it learned the same",
+        ),
+    ],
+)
+def test_a_doubt_about_held_out_crystals_is_said(table, tmp_path, monkeypatch, learned, message):
+    first = tmp_path / "first.safetensors"
+    assert sitenet("fit", table, "--target", "gap", "--output", first, *SMALL).exit_code == 0
+    monkeypatch.setattr("sitenet_sklearn.cli.held_out.learned_rows", lambda *_: learned)
+    options = ["--max-epochs", 1, "-q", "--from", first, "--held-out", 0.5]
+    result = sitenet("fit", table, "--target", "gap", "--output", tmp_path / "second.safetensors", *options)
+    assert message in result.stderr
+    assert "10 held-out crystals" in result.stderr
+
+
 def test_a_model_that_cannot_be_written_is_not_trained_again(table, tmp_path, monkeypatch):
     options = ["fit", table, "--target", "gap", "--output", tmp_path / "a.safetensors", "--held-out", 0.5, *SMALL]
     with monkeypatch.context() as broken:

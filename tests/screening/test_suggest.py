@@ -40,6 +40,7 @@ def test_diversity_keeps_away_from_what_is_known(calibrated, structures):
     second = suggest(calibrated, pool, 1, "diversity", labelled=[*pool[:first], *pool[first + 1 :]])[0]
     assert second == first
     network = make_pipeline(calibrated[0], calibrated[-1].estimator_)
+    assert len(suggest(network, pool, 1, "diversity", labelled=[])) == 1
     assert len(set(suggest(network, pool, 10, "diversity").tolist())) == 10
 
 
@@ -52,9 +53,11 @@ def test_random_is_random_and_repeatable(ensemble, structures):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_crystals_that_fail_are_never_chosen(calibrated, structures, strategy):
     pool = [None, *structures[30:35], "no such file"]
-    found = suggest(calibrated, pool, 5, strategy, best=1.0, random_state=0)
+    with pytest.warns(UserWarning, match="2 of the 7 crystals fail and are not chosen"):
+        found = suggest(calibrated, pool, 5, strategy, best=1.0, random_state=0)
     assert sorted(found.tolist()) == [1, 2, 3, 4, 5]
-    with pytest.raises(ValueError, match="from 1 to the 5 crystals that can be predicted, got 6"):
+    message = "k must be at most 5, the number of crystals that can be predicted, got 6"
+    with pytest.warns(UserWarning, match="are not chosen"), pytest.raises(ValueError, match=message):
         suggest(calibrated, pool, 6, strategy, best=1.0)
 
 
@@ -71,8 +74,16 @@ def test_wrong_calls_say_what_to_do(ensemble, structures):
     for best in (None, np.nan, np.inf, True):
         with pytest.raises(ValueError, match=f"takes the best value known as a number, got best={best}"):
             suggest(ensemble, structures, 1, "expected_improvement", best=best)
-    with pytest.raises(ValueError, match=r"k must be an integer from 1 to .*, got True"):
-        suggest(ensemble, structures[:5], True)
+    for k in (True, 0, -1, 1.5):
+        with pytest.raises(ValueError, match=f"k must be a positive integer, got {k}"):
+            suggest(ensemble, [None], k)  # before anything is featurized
+    with pytest.raises(
+        TypeError, match="SiteNetEnsemble has no featurizer, so it takes featurized crystals, got a list"
+    ):
+        suggest(ensemble[-1], structures[:5], 1)
+    for model in ("x", None, SupercellFeaturizer()):
+        with pytest.raises(TypeError, match=f"takes a fitted model.*, got {type(model).__name__}"):
+            suggest(model, structures[:5], 1)
     member = make_pipeline(ensemble[0], ensemble[1].estimators_[0])
     with pytest.raises(TypeError, match="SiteNetRegressor has none: train a SiteNetEnsemble or a CalibratedRegressor"):
         suggest(member, structures, 1)

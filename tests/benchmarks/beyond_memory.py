@@ -8,8 +8,8 @@ second in other elements (sites keep their kinds, so that records stay what comp
 - an epoch on crystals drawn at random from the store, through memory maps, against the same crystals in memory: with
   pages that the system keeps in its cache, and with pages that it has to read from the disk, one for every crystal and
   field;
-- the memory of the process itself, without pages of files, while it trains for some minutes on a tenth of the store,
-  and on all of it;
+- the memory of the process itself, without pages of files, while it trains one epoch, or for some minutes, on a tenth
+  of the store, and on all of it;
 - the losses of one process and of two that share every batch.
 """
 
@@ -82,7 +82,7 @@ def own_memory(pid):
 
 
 def own_memory_while_training(path, rows, seconds):
-    """Largest own memory, in MiB, of a process that trains on some rows for so long."""
+    """Largest own memory, in MiB, of a process that trains on some rows for so long, and what became of its epoch."""
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     process = context.Process(target=measure, args=(path, rows, "disk", SMALL, results))
@@ -91,9 +91,10 @@ def own_memory_while_training(path, rows, seconds):
     while process.is_alive() and time.monotonic() < end:
         largest = max(largest, own_memory(process.pid))
         time.sleep(0.2)
+    ended = not process.is_alive()
     process.kill()
     process.join()
-    return largest
+    return largest, f"an epoch in {results.get()[0]:.0f} s" if ended else f"stopped after {seconds:.0f} s"
 
 
 def measure(path, rows, where, parameters, results):
@@ -165,8 +166,8 @@ def main():
         print(f"{where:<8}{min(seconds):6.1f} s {min(seconds) / min(times['memory']) - 1:+.1%}", flush=True)
     for part in (slice(0, len(X) // 10), slice(0, len(X))):
         some = np.arange(len(X))[part]
-        own = own_memory_while_training(path, some, options.seconds)
-        print(f"training on {len(some):,} crystals: at most {own:.0f} MiB of its own", flush=True)
+        own, outcome = own_memory_while_training(path, some, options.seconds)
+        print(f"training on {len(some):,} crystals: at most {own:.0f} MiB of its own, {outcome}", flush=True)
     few = rows[: options.n_shared]
     (_, one, alone), *_ = in_process(share, f"file://{options.folder.resolve()}/one", path, few)
     (_, two, together), *_ = in_process(share, f"file://{options.folder.resolve()}/two", path, few, n=2)

@@ -154,7 +154,10 @@ def _read_cif(text):
     parser = _BoundedCifParser.from_str("\n".join(lines))
     if len(parser.as_dict()) > MAX_BLOCKS:
         raise ValueError(f"it has {len(parser.as_dict())} blocks of data, at most {MAX_BLOCKS} are expected: split it")
-    return parser.parse_structures(primitive=False)[0]
+    found = parser.parse_structures(primitive=False)[0]
+    for site in found:
+        site.label = None  # one for all sites of an orbit, which no CIF may have again, and nobody reads
+    return found
 
 
 def _read_poscar(text):

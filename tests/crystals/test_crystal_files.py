@@ -57,6 +57,12 @@ def test_high_symmetry_is_no_bomb(tmp_path, crystals):
     assert as_structure(tmp_path / "a.cif").matches(crystals["HfH3"])
 
 
+def test_sites_that_symmetry_made_can_be_written_again(crystals):
+    text = crystals["NaCl"].to(fmt="cif", symprec=0.01)
+    again = structure_from_text(text, "cif").to(fmt="cif")  # pymatgen would warn of labels that are not unique
+    assert structure_from_text(again, "cif").matches(crystals["NaCl"])
+
+
 @pytest.mark.filterwarnings("ignore:Issues encountered while parsing CIF")
 @pytest.mark.parametrize("symprec", [None, 0.01])
 def test_cif_text_is_read_as_pymatgen_reads_it(structures, symprec):

@@ -10,6 +10,7 @@ import io
 import json
 import lzma
 import re
+from pathlib import Path
 
 from pymatgen.core import Lattice, PeriodicSite, Structure
 from pymatgen.io.cif import CifParser
@@ -32,6 +33,8 @@ MAX_BLOCKS = 20
 
 MAX_QUOTING = 10**8
 """Most characters that may follow the quotation marks of a CIF file on their lines, summed over the marks."""
+
+EMPTY = "the file is empty"
 
 _COMPRESSED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".lzma": lzma.open}
 
@@ -75,17 +78,29 @@ def read_text(path, kind):
 
     Raises
     ------
+    CrystalError
+        If it is empty.
     OSError
         If it cannot be read.
     ValueError
         If it is too long.
     """
+    return _decoded(_beginning(path, MAX_BYTES[kind] + 1), kind)
+
+
+def refuse_empty(path):
+    """Raise a CrystalError for a file, compressed or not, that holds nothing but blanks."""
+    if not _beginning(path, 2**16).strip():
+        raise CrystalError(EMPTY)
+
+
+def _beginning(path, n_bytes):
     from monty.io import zopen
 
+    if Path(path).stat().st_size == 0:  # where it should be compressed, that would be the error
+        raise CrystalError(EMPTY)
     with zopen(path, mode="rb") as file:
-        content = file.read(MAX_BYTES[kind] + 1)
-    _check_length(content, kind)
-    return content.decode("utf-8", errors="replace")
+        return file.read(n_bytes)
 
 
 def decoded_text(name, content, kind):
@@ -106,13 +121,18 @@ def decoded_text(name, content, kind):
     """
     open_stream = _COMPRESSED.get(f".{name.lower().rpartition('.')[2]}", _as_it_is)
     with open_stream(io.BytesIO(content)) as stream:
-        found = stream.read(MAX_BYTES[kind] + 1)
-    _check_length(found, kind)
-    return found.decode("utf-8", errors="replace")
+        return _decoded(stream.read(MAX_BYTES[kind] + 1), kind)
 
 
 def _as_it_is(stream):
     return stream
+
+
+def _decoded(content, kind):
+    _check_length(content, kind)
+    if not content.strip():
+        raise CrystalError(EMPTY)
+    return content.decode("utf-8", errors="replace")
 
 
 def _check_length(text, kind):

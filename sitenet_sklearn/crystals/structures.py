@@ -11,9 +11,11 @@ from pymatgen.core import IStructure, Structure
 from sitenet_sklearn.exceptions import CrystalError
 
 from .crystal_files import (
+    EMPTY,
     MAX_SITES,
     decoded_text,
     read_text,
+    refuse_empty,
     structure_from_atoms,
     structure_from_dict,
     structure_from_text,
@@ -162,7 +164,7 @@ def structure_from_content(name, content):
     'Fe2'
     """
     if not content:
-        raise CrystalError("the file is empty")
+        raise CrystalError(EMPTY)
     kind = _format_of_name(name)
     if kind is None:
         raise CrystalError(UNKNOWN_NAME)
@@ -191,6 +193,17 @@ def is_path(item):
     if isinstance(item, str):
         return "\n" not in item and not item.lstrip().startswith("{")
     return isinstance(item, os.PathLike)
+
+
+def has_known_name(name):
+    """Whether the name of a file, without folders, tells a format that is read.
+
+    Examples
+    --------
+    >>> [has_known_name(name) for name in ("a.cif.gz", "POSCAR_1", "vasprun.xml", "gaps.parquet", "notes.html")]
+    [True, True, True, False, False]
+    """
+    return _format_of_name(name) is not None or _OTHER_FORMATS.fullmatch(name.lower()) is not None
 
 
 def _is_missing(item):
@@ -222,8 +235,9 @@ def _read(item):
     name = Path(item).name
     if (kind := _format_of_name(name)) is not None:
         return structure_from_text(read_text(item, kind), kind)
-    if not _OTHER_FORMATS.fullmatch(name.lower()):
+    if not has_known_name(name):
         raise ValueError(UNKNOWN_NAME)
+    refuse_empty(item)
     return Structure.from_file(item)
 
 

@@ -148,6 +148,9 @@ def test_content_is_read_as_the_file_is(tmp_path, structures, name):
     ("name", "content", "message"),
     [
         ("a.cif", b"", "the file is empty"),
+        ("POSCAR", b" \r\n\t\n", "the file is empty"),
+        ("a.cif.gz", gzip.compress(b"\n", mtime=0), "the file is empty"),
+        ("a.cif.xz", b"", "the file is empty"),
         ("a.cif", b"data_", "the file is not read as a crystal"),
         ("a.cif.gz", b"data_", r"not read as a crystal \(BadGzipFile"),
         ("a.txt", b"data_", "its name tells no format"),
@@ -169,6 +172,14 @@ def test_missing_crystals_and_text_are_masked_or_read(structures):
     with pytest.warns(UserWarning, match="there is no crystal"):
         X = SupercellFeaturizer(20, on_error="mask").transform(texts)
     assert X.valid.tolist() == [True, False, True, False, False]
+
+
+@pytest.mark.parametrize("name", ["a.cif", "POSCAR", "a.json", "a.yaml", "a.xyz", "CHGCAR", "vasprun.xml", "a.cif.bz2"])
+def test_empty_files_are_called_so(tmp_path, name):
+    for content in (b"", b"\n") if name != "a.cif.bz2" else (b"", bz2.compress(b" \n")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(CrystalError, match=r"^the file is empty$"):
+            as_structure(tmp_path / name)
 
 
 def test_damaged_files_are_refused(tmp_path):

@@ -107,7 +107,7 @@ def test_a_dict_runs_no_code(trap, planted, crystals):
     assert not trap.exists()
 
 
-@pytest.mark.filterwarnings("ignore:.*not read, as the name is of no CIF")
+@pytest.mark.filterwarnings("ignore:.*not read, as their names are of no CIF")
 @pytest.mark.parametrize("form", [*TABLES, *FOLDERS])
 def test_tables_and_folders_run_no_code(trap, planted, crystals, tmp_path, form):
     found, failures = read_structures(read_table(write(tmp_path, form, planted)))

@@ -26,7 +26,7 @@ def contents_of(tables):
     Returns
     -------
     Contents
-        The checksum is equal for copies elsewhere and for other sizes of chunks.
+        The checksum is equal for copies elsewhere with the same ids, and for other sizes of chunks.
     """
     digest, n_rows = hashlib.sha256(), 0
     for table in tables:

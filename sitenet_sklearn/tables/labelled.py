@@ -14,7 +14,8 @@ from sitenet_sklearn.crystals.structures import formula_of
 from sitenet_sklearn.exceptions import Failure
 from sitenet_sklearn.featurization.filtering import filter_structures, unusable
 
-from .reading import PROPERTIES, find_column, read_structures, read_table
+from .containers import PROPERTIES
+from .reading import find_column, read_structures, read_table
 
 
 class Labelled(NamedTuple):

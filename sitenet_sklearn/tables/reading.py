@@ -13,10 +13,10 @@ from joblib import Parallel, delayed
 from sitenet_sklearn.crystals.structures import as_structure, is_file, is_path
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
-from .ase_databases import read_ase_database
+from .containers import PROPERTIES, Unread, holds_crystals, read_container, some
+from .folders import crystals_in
 from .plain_text import printable
 from .rows import csv_frames, is_array, json_frames
-from .zips import other_members, read_zip
 
 CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 TABLES = (*CSV, ".jsonl", ".jsonl.gz", ".zip", ".db")
@@ -24,9 +24,6 @@ TABLES = (*CSV, ".jsonl", ".jsonl.gz", ".zip", ".db")
 
 CRYSTAL_COLUMNS = ("structure", "cif", "poscar", "file", "path", "cif_file")
 ID_COLUMNS = ("id", "material_id")
-_IN_FOLDERS = re.compile(r"\.m?cif(\.gz)?$|^(POSCAR|CONTCAR)|\.vasp$|\.(ext)?xyz$", re.IGNORECASE)
-PROPERTIES = "id_prop.csv"
-"""Name of CGCNN's table in its folder."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,8 @@ class CrystalTable:
     Attributes
     ----------
     ids : list of str
-        Column `id` or `material_id`, else the path of the file, else the number of the row, from 0; printable.
+        Column `id` or `material_id`, else the path of the file, else the number of the row, from 0; printable. Where
+        there are several sources, paths in folders and zips and numbers in databases begin with the source.
     crystals : list
         Paths, texts in CIF or POSCAR or JSON, dicts, or a CrystalError where there is none.
     properties : pandas.DataFrame
@@ -62,7 +60,7 @@ def is_table(path):
     return path.is_dir() or name.endswith(TABLES) or (name.endswith((".json", ".json.gz")) and is_array(path))
 
 
-def read_tables(paths, *, structure_column=None, chunk_size=1024):
+def read_tables(paths, *, structure_column=None, chunk_size=1024, tell_unread=True):
     """Read tables and files of crystals in chunks.
 
     Parameters
@@ -70,12 +68,14 @@ def read_tables(paths, *, structure_column=None, chunk_size=1024):
     paths : list of path-like
         CSV files (.csv, .tsv, with commas, semicolons or tabs), lines of JSON (.jsonl) or an array (.json), all also as
         .gz; folders of CIF files with CGCNN's `id_prop.csv` (id, values, with names of columns or without), or of
-        crystals alone; zip archives of crystals (.zip); databases of ASE (.db); files of one crystal each. Names of
-        columns may be written in capitals.
+        crystals alone, also in folders inside; zip archives of crystals (.zip); databases of ASE (.db); files of one
+        crystal each. Names of columns may be written in capitals.
     structure_column : str, default=None
         Column of crystals; None for the only one of `CRYSTAL_COLUMNS`.
     chunk_size : int, default=1024
         Most rows to hold in memory at a time; fewer where they are long.
+    tell_unread : bool, default=True
+        Whether to warn, after the last table, of files in folders and zips that are not read.
 
     Yields
     ------
@@ -90,15 +90,19 @@ def read_tables(paths, *, structure_column=None, chunk_size=1024):
         If a table is empty or damaged, has two columns of one name, more than 10,000 columns or a row of more than 16
         MiB, or if it is not clear which column holds the crystals.
     """
-    for of_tables, group in groupby(map(Path, paths), is_table):
+    paths, unread = list(map(Path, paths)), Unread()
+    for of_tables, group in groupby(paths, is_table):
         if of_tables:
             for path in group:
-                yield from _table_in_chunks(path, structure_column, chunk_size)
+                source = f"{path}/" if len(paths) > 1 else ""
+                yield from _table_in_chunks(path, structure_column, chunk_size, unread, source)
         else:
             while files := list(islice(group, chunk_size)):
                 yield CrystalTable(
                     [printable(str(path)) for path in files], files, pd.DataFrame(index=range(len(files)))
                 )
+    if tell_unread:
+        unread.tell()
 
 
 def read_table(path, *, structure_column=None):
@@ -128,7 +132,9 @@ def read_table(path, *, structure_column=None):
     """
     if Path(path).is_file() and not is_table(path):
         raise ValueError(f"{path} is not a table: expected a folder, or a file whose name ends in {', '.join(TABLES)}")
-    (table,) = _table_in_chunks(Path(path), structure_column, None)
+    unread = Unread()
+    (table,) = _table_in_chunks(Path(path), structure_column, None, unread)
+    unread.tell()
     return table
 
 
@@ -143,14 +149,16 @@ def files_read(path):
     Yields
     ------
     Path
-        The path itself, what lies in it, and every file that its columns name.
+        The path itself, the crystals in it, and every file that its columns name; all files in a folder with
+        `id_prop.csv`.
     """
     path = Path(path)
     yield path
     base = path if path.is_dir() else path.parent
-    yield from path.iterdir() if path.is_dir() else ()
+    if path.is_dir():
+        yield from map(path.joinpath, crystals_in(path)[0]) if holds_crystals(path) else path.iterdir()
     with suppress(ValueError, FileNotFoundError):  # a damaged table: whoever reads it says so
-        for frame in _frames(path, 1024) if is_table(path) and not _holds_crystals(path) else ():
+        for frame in _frames(path, 1024) if is_table(path) and not holds_crystals(path) else ():
             for column in frame:
                 yield from filter(is_file, (base / entry for entry in frame[column] if _is_path(entry)))
 
@@ -202,8 +210,7 @@ def _warn_once_a_kind(ids, messages):
             kinds.setdefault(re.sub(r"\d+", "#", message), {}).setdefault(name, message)
     for names in kinds.values():
         first, *others = names
-        listed = ", ".join([first, *others[:3]]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-        warnings.warn(f"{names[first]} ({listed})", stacklevel=3)
+        warnings.warn(f"{names[first]} ({some([first, *others], 4)})", stacklevel=3)
 
 
 def _read_or_reason(crystal):
@@ -216,12 +223,13 @@ def _read_or_reason(crystal):
         return f"{error}: {crystal}" if missing else str(error)
 
 
-def _table_in_chunks(path, structure_column, chunk_size):
+def _table_in_chunks(path, structure_column, chunk_size, unread, source=""):
+    """Yield parts of a table; the source begins names of files and numbers of rows of what has no columns."""
     if not path.exists():
         raise FileNotFoundError(f"no such file or folder: {path}")
     start = 0
-    if _holds_crystals(path):
-        tables = _archive_in_chunks(path, chunk_size)
+    if holds_crystals(path):
+        tables = (_named(source, *part) for part in read_container(path, chunk_size, unread))
     else:
         frames = _frames(path, chunk_size)
         tables = (_as_crystals(frame, path, structure_column, start) for frame in frames)
@@ -232,56 +240,27 @@ def _table_in_chunks(path, structure_column, chunk_size):
         raise ValueError(f"{path} holds no crystals: at least one row is expected")
 
 
-def _holds_crystals(path):
-    """Whether a file holds the crystals themselves, and no columns that may name files."""
-    return not path.is_dir() and path.name.lower().endswith((".zip", ".db"))
-
-
-def _archive_in_chunks(path, chunk_size):
-    """Yield parts of a zip archive or of a database of ASE."""
-    if path.name.lower().endswith(".db"):
-        for ids, crystals, values in read_ase_database(path, chunk_size):
-            yield CrystalTable(ids, crystals, pd.DataFrame(values, index=range(len(ids))))
-        return
-    for ids, crystals in read_zip(path, chunk_size):
-        yield CrystalTable(list(map(printable, ids)), crystals, pd.DataFrame(index=range(len(ids))))
-    _warn_of_others(path, other_members(path), "CIF, POSCAR or JSON")
+def _named(source, names, crystals, values):
+    ids = [printable(f"{source}{name}") for name in names]
+    return CrystalTable(ids, crystals, pd.DataFrame(values, index=range(len(ids))))
 
 
 def _frames(path, chunk_size):
     """Yield parts of a table as data frames of what stands there."""
     if path.is_dir():
-        yield from _folder(path, chunk_size)
+        yield from _folder_of_cgcnn(path, chunk_size)
     elif path.name.lower().endswith(CSV):
         yield from csv_frames(path, chunk_size)
     else:
         yield from json_frames(path, chunk_size)
 
 
-def _folder(path, chunk_size):
-    if not (path / PROPERTIES).is_file():
-        files = sorted(found.name for found in path.iterdir() if _IN_FOLDERS.search(found.name) and found.is_file())
-        if not files:
-            raise FileNotFoundError(f"the folder {path} holds neither {PROPERTIES} nor CIF, POSCAR or XYZ files")
-        known = {*files}
-        names = sorted(found.name for found in path.iterdir() if found.is_file())
-        others = [name for name in names if name not in known and not name.startswith(".")]  # such as locks
-        _warn_of_others(path, others, "CIF, POSCAR or XYZ")
-        step = chunk_size or len(files)
-        for start in range(0, len(files), step):
-            yield pd.DataFrame({"file": files[start : start + step]})
-        return
+def _folder_of_cgcnn(path, chunk_size):
     has_header = _has_header(path)
     for frame in csv_frames(path / PROPERTIES, chunk_size, has_header=has_header):
         names = frame.columns[1:] if has_header else map(str, range(1, frame.shape[1]))
         named = frame.set_axis(["id", *names], axis=1)
         yield named.assign(file=named["id"] + ".cif")
-
-
-def _warn_of_others(path, names, formats):
-    if names:
-        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        warnings.warn(f"{path}: not read, as the name is of no {formats} file: {listed}", stacklevel=3)
 
 
 def _has_header(folder):

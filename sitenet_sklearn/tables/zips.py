@@ -11,9 +11,10 @@ import zlib
 from itertools import pairwise
 from pathlib import Path
 
-from sitenet_sklearn.crystals.crystal_files import MAX_BYTES
+from sitenet_sklearn.crystals.crystal_files import EMPTY, MAX_BYTES
 from sitenet_sklearn.exceptions import CrystalError
 
+from .folders import is_left_out
 from .rows import parts
 
 MAX_MEMBERS = 1_000_000
@@ -28,7 +29,7 @@ MAX_MEMBER = MAX_BYTES["cif"]
 MAX_RATIO = 100
 """Most bytes that one byte may stand for, in a member of more than 64 KiB and in all of them together."""
 
-_CRYSTALS = re.compile(r"(^|/)(?!\.)([^/]*\.(m?cif|vasp|json)|(POSCAR|CONTCAR)[^/]*)$", re.IGNORECASE)
+_CRYSTALS = re.compile(r"(^|/)([^/]*\.(m?cif|vasp|json)|(POSCAR|CONTCAR)[^/]*)$", re.IGNORECASE)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _SMALL = 2**16
 _HEADER = 30
@@ -80,13 +81,14 @@ def is_crystal(name):
     >>> [is_crystal(name) for name in ("a/b.cif", "POSCAR", "__MACOSX/a/._b.cif", "notes.txt", "a/")]
     [True, True, False, False, False]
     """
-    return not name.startswith("__MACOSX/") and _CRYSTALS.search(name) is not None
+    return _CRYSTALS.search(name) is not None and not is_left_out(name)
 
 
 def other_members(path):
-    """List members that are no folders, and whose names are of no crystal."""
+    """List members that are no folders, and whose names are of no crystal, without those that are left out."""
     with zipfile.ZipFile(path) as archive:
-        return [name for name in archive.namelist() if not is_crystal(name) and not name.endswith("/")]
+        names = [name for name in archive.namelist() if not name.endswith("/") and not is_left_out(name)]
+    return [name for name in names if not is_crystal(name)]
 
 
 def _texts(archive, left):
@@ -98,7 +100,8 @@ def _texts(archive, left):
             left -= size
             if left < 0:
                 raise zipfile.BadZipFile(f"its members expand to more than {MAX_RATIO} times its size")
-            yield (member.filename, text), size
+            is_empty = isinstance(text, str) and not text.strip()
+            yield (member.filename, CrystalError(EMPTY) if is_empty else text), size
 
 
 def _text_of(archive, member):

@@ -30,6 +30,8 @@ def folder(tmp_path, monkeypatch, structures, band_gaps, fitted):
     (tmp_path / "cifs").mkdir()
     structures[0].to(filename=str(tmp_path / "cifs" / "a.cif"))
     (tmp_path / "cifs" / "id_prop.csv").write_text("a,0.5\n")
+    (tmp_path / "runs" / "run_1").mkdir(parents=True)
+    structures[0].to(filename=str(tmp_path / "runs" / "run_1" / "a.cif"))
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "id_prop.csv").write_text("../cifs/a,0.5\n")
     pd.DataFrame({"file": ["cifs/a.cif"], "gap": [0.5]}).to_csv(tmp_path / "files.csv", index=False)
@@ -59,6 +61,7 @@ READS = [
     ("predict gap.safetensors files.csv --output cifs/a.cif", "files.csv"),
     ("predict gap.safetensors cifs --output cifs/id_prop.csv", "cifs"),
     ("predict gap.safetensors outside --output cifs/a.cif", "outside"),
+    ("predict gap.safetensors runs --output runs/run_1/a.cif", "runs"),
     ("explain gap.safetensors gaps.csv --output gaps.csv", "gaps.csv"),
     (
         "fit gaps.csv --target gap --parameter sitenet__pretrained=gap.safetensors --output gap.safetensors",

@@ -158,7 +158,7 @@ def test_tables_of_cgcnn_may_name_their_columns(tmp_path, caesium, text, names):
     assert (table.ids, table.crystals, list(table.properties)) == (["a"], [tmp_path / "a.cif"], names)
 
 
-@pytest.mark.filterwarnings("ignore:.*not read, as the name is of no CIF")
+@pytest.mark.filterwarnings("ignore:not read, as their names are of no CIF")
 def test_folders_hold_crystals_in_all_forms(tmp_path):
     for name in ("a.cif", "b.CIF.gz", "POSCAR_c", "d.vasp", "e.extxyz", "notes.txt", "id.csv"):
         (tmp_path / name).touch()
@@ -178,7 +178,7 @@ def test_arrays_that_hold_something_else_are_refused(tmp_path):
 
 
 def test_an_empty_folder_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"holds neither id_prop.csv nor CIF, POSCAR or XYZ files"):
+    with pytest.raises(FileNotFoundError, match=r"hold neither id_prop.csv nor CIF, POSCAR or XYZ files, but no files"):
         read_table(tmp_path)
 
 
@@ -204,7 +204,9 @@ def test_files_of_a_folder_that_are_not_read_are_named(tmp_path, crystals):
     crystals["NaCl"].to(filename=str(tmp_path / "a.cif"))
     (tmp_path / "Si.json").write_text("{}")
     (tmp_path / ".hidden").write_text("")
-    with pytest.warns(UserWarning, match=r"not read, as the name is of no CIF, POSCAR or XYZ file: Si.json$"):
+    with pytest.warns(
+        UserWarning, match=rf"^not read, as their names are of no CIF, POSCAR or XYZ files: {tmp_path}/Si.json$"
+    ):
         assert [path.name for path in read_table(tmp_path).crystals] == ["a.cif"]
 
 

@@ -23,13 +23,13 @@ def archive_of(path, members, compression=zipfile.ZIP_DEFLATED):
 @pytest.fixture
 def archive(tmp_path, crystals):
     texts = {"NaCl/POSCAR": crystals["NaCl"].to(fmt="poscar"), "b.CIF": crystals["CsCl"].to(fmt="cif")}
-    return archive_of(tmp_path / "a.zip", texts | {"c.json": crystals["Po"].to(fmt="json"), "__MACOSX/._b.cif": "x"})
+    return archive_of(tmp_path / "a.zip", texts | {"c.json": crystals["Po"].to(fmt="json"), "notes.txt": "x"})
 
 
 def test_crystals_come_from_the_archive(archive, crystals, tmp_path):
     assert is_table(archive)
     with pytest.warns(
-        UserWarning, match=r"a.zip: not read, as the name is of no CIF, POSCAR or JSON file: __MACOSX/._b.cif"
+        UserWarning, match=r"not read, as their names are of no CIF, POSCAR or JSON files: .*a.zip/notes.txt$"
     ):
         table = read_table(archive)
     assert table.ids == ["NaCl/POSCAR", "b.CIF", "c.json"]
@@ -55,6 +55,21 @@ def test_a_name_or_text_is_never_a_path(tmp_path, crystals):
     structures, failures = read_structures(read_table(path))
     assert structures == [None, None]
     assert all("text is not read as a crystal" in failure.reason for failure in failures)
+
+
+def test_empty_members_are_rows_with_a_reason(tmp_path):
+    path = archive_of(tmp_path / "a.zip", {"a.cif": "", "b/POSCAR": " \n"})
+    ((_, errors),) = read_zip(path)
+    assert list(map(str, errors)) == ["the file is empty"] * 2
+
+
+def test_what_is_left_out_of_folders_is_left_out_of_archives(tmp_path):
+    names = ["a.cif", "./b.cif", "../c.cif"]
+    path = archive_of(
+        tmp_path / "a.zip", dict.fromkeys([*names, ".git/d.cif", "x/__MACOSX/e.cif", "f.partial/POSCAR"], "x")
+    )
+    ((found, _),) = read_zip(path)
+    assert found == names
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -149,8 +164,5 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
 
 def test_an_archive_without_crystals_is_refused(tmp_path):
     path = archive_of(tmp_path / "a.zip", {"notes.txt": "x"})
-    with (
-        pytest.warns(UserWarning, match=r"notes.txt"),
-        pytest.raises(ValueError, match="holds no crystals: at least one row is expected"),
-    ):
+    with pytest.raises(ValueError, match=r"a.zip holds no crystals in CIF, POSCAR or JSON, but notes.txt$"):
         read_table(path)

@@ -126,6 +126,23 @@ def test_python_blocks_run(monkeypatch, tmp_path, structures, band_gaps, page):
         exec(compile(block, page.name, "exec"), namespace)  # noqa: S102
 
 
+def test_commands_on_the_page_about_prediction_run(monkeypatch, tmp_path, structures):
+    typer_testing = pytest.importorskip("typer.testing", reason="needs typer")
+    from sitenet_sklearn.cli.app import app
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    for name in ("my.cif", "POSCAR", "folder/a.cif"):  # files of a user
+        structures[0].to(filename=name)
+    (tmp_path / "candidates.csv").write_text("id,file\nx,my.cif\ny,none.cif\n")
+    page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^sitenet (.*)$", "".join(re.findall(r"```bash\n(.*?)```", page, re.DOTALL)), re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        result = typer_testing.CliRunner().invoke(app, command.split())
+        assert result.exit_code == 0, (command, result.output)
+
+
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
 def test_examples_run(example):
     matplotlib = pytest.importorskip("matplotlib")

@@ -90,6 +90,7 @@ def predict(
         form = "json" if as_json else "csv"
         settings = {"level": level} | ({"disordered": True} if disordered else {})
         tables = read_tables(files, **options)
+        options["tell_unread"] = False
         file = PredictionFile(output, model, tables, form=form, settings=settings, overwrite=overwrite)
     done = file.rows if file else 0
     if done:

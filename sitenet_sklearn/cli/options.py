@@ -9,6 +9,7 @@ import typer
 
 from sitenet_sklearn.estimators.persistence import load_model
 from sitenet_sklearn.pretrained import pretrained_file
+from sitenet_sklearn.tables.readable import check_sources
 
 MODELS = (".safetensors", ".joblib")
 
@@ -31,7 +32,24 @@ def _model_first(path: Path):
             f"{path} is not a model file: its name must end in {' or '.join(MODELS)}; the model comes first, as in "
             f"sitenet predict band_gap {path}"
         )
+    if not found.exists():
+        raise typer.BadParameter(f"no model file {path}")
     return found
+
+
+def _all_readable(paths: list[Path]):
+    """Refuse sources that are not there or cannot hold crystals, all together."""
+    try:
+        check_sources(paths)
+    except (FileNotFoundError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+    return paths
+
+
+def _there(path: Path):
+    if not path.exists():
+        raise typer.BadParameter(f"there is no such file or folder: {path}")
+    return path
 
 
 MODEL_HELP = "A model of the library by its name, as band_gap, or a file: .safetensors, or .joblib if you trust it."
@@ -39,12 +57,24 @@ ModelFile = Annotated[Path, typer.Argument(callback=_model_first, help=MODEL_HEL
 TableFile = Annotated[
     Path,
     typer.Argument(
-        help="CSV, TSV, lines of JSON (.jsonl) or an array, also as .gz, or a folder with CIF files and id_prop.csv."
+        callback=_there,
+        help="CSV, TSV, lines of JSON (.jsonl) or an array, also as .gz, or a folder with CIF files and id_prop.csv.",
     ),
 ]
 CrystalFiles = Annotated[
     list[Path],
-    typer.Argument(help="Crystals: CIF, POSCAR and other formats of pymatgen; tables and folders of crystals."),
+    typer.Argument(
+        callback=_all_readable,
+        help="Crystals: CIF, POSCAR and other formats of pymatgen; tables and folders of crystals.",
+    ),
+]
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        callback=_all_readable,
+        help="Tables in CSV or lines of JSON, folders of crystals, zip archives (.zip), databases of ASE (.db), files "
+        "of single crystals.",
+    ),
 ]
 Targets = Annotated[
     list[str] | None,

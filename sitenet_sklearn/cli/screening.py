@@ -9,16 +9,8 @@ from sitenet_sklearn.network.weights_file import read_model
 from sitenet_sklearn.pretrained import card_of
 from sitenet_sklearn.screening.screen import screen as run_screening
 
-from .options import Jobs, ModelFile, Overwrite, Quiet, StructureColumn, load_pipeline, say
+from .options import Jobs, ModelFile, Overwrite, Quiet, Sources, StructureColumn, load_pipeline, say
 from .outputs import check_output
-
-Sources = Annotated[
-    list[Path],
-    typer.Argument(
-        help="Tables in CSV or lines of JSON, folders of crystals, zip archives (.zip), databases of ASE (.db), files "
-        "of single crystals."
-    ),
-]
 
 
 def screen(

@@ -19,6 +19,7 @@ from sitenet_sklearn.estimators.calibrated import check_level
 from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.estimators.prediction_table import prediction_columns
 from sitenet_sklearn.tables.contents import contents_of
+from sitenet_sklearn.tables.readable import check_sources
 from sitenet_sklearn.tables.reading import read_tables
 
 from .clusters import check_processes, processes_of
@@ -89,7 +90,8 @@ def screen(
     model : estimator or Pipeline
         Fitted, for one number: a pipeline whose first step is a `SupercellFeaturizer`, such as from `load_pretrained`.
     sources : path-like or list of path-like
-        Tables in CSV or lines of JSON, folders of crystals, zip archives, databases of ASE, and files of one crystal.
+        Tables in CSV or lines of JSON, folders of crystals with all folders inside, zip archives, databases of ASE, and
+        files of one crystal. Where there are several, ids begin with the source, but for those of tables.
     output : path-like
         Table to write, a row for every row of the sources: .parquet (takes pyarrow) or .csv.
     top : int, default=1000
@@ -134,8 +136,8 @@ def screen(
     FileExistsError
         If an output exists, or another process writes it.
     FileNotFoundError, ValueError
-        If a source is not there or damaged, if a parameter or the model does not fit, or if the folder of unfinished
-        work is of another model, other sources or other options.
+        If a source is not there, is none, or is damaged, if a parameter or the model does not fit, or if the folder of
+        unfinished work is of another model, other sources or other options.
     RuntimeError
         If the sources were altered while they were screened.
 
@@ -160,12 +162,13 @@ def screen(
     ranking.scoring(answers)
     files = files_of(Path(output))
     about = {"model": model, "data": ", ".join(source.name for source in sources), "quantity": quantity, "unit": unit}
-    reading = {"structure_column": structure_column, "chunk_size": chunk_size}
+    reading = {"structure_column": structure_column, "chunk_size": chunk_size, "tell_unread": False}
     options = json.dumps({"level": float(level), "structure_column": structure_column})
     n_jobs = None if scheduler is not None else n_jobs
     with sole_writer(files):
         check_outputs(files, sources, overwrite=overwrite)
-        contents = contents_of(_with_progress(read_tables(sources, **reading), verbose))
+        check_sources(sources)
+        contents = contents_of(_with_progress(read_tables(sources, **reading | {"tell_unread": True}), verbose))
         job = {"sources": contents.checksum, "options": options}
         with WorkFolder(output, model, job) as work, processes_of(scheduler):
             done = work.ledger.n_rows

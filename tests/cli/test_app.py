@@ -68,6 +68,39 @@ def test_a_table_printed_in_chunks_has_one_header(model, structures, tmp_path):
     assert [line.split(",")[0] for line in lines[1:]] == list(map(str, files))
 
 
+def test_predict_reads_folders_with_those_inside_and_names_several_sources(model, structures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, structure in zip(("vasp/run_1/POSCAR", "vasp/run_2/POSCAR"), structures, strict=False):
+        (tmp_path / name).parent.mkdir(parents=True)
+        structure.to(filename=name)
+    (tmp_path / "vasp" / "run_1" / "INCAR").touch()
+    for sources, ids in (
+        (["vasp"], ["run_1/POSCAR", "run_2/POSCAR"]),
+        (["vasp/run_1", "vasp/run_2"], ["vasp/run_1/POSCAR", "vasp/run_2/POSCAR"]),
+    ):
+        result = sitenet("predict", model, *sources, "--output", f"{len(sources)}.csv", "-q")
+        assert result.returncode == 0, result.stderr
+        rows = list(csv.DictReader((tmp_path / f"{len(sources)}.csv").read_text().splitlines()))
+        assert [row["id"] for row in rows] == ids
+        assert result.stderr.count("not read, as their names are of no") == 1
+
+
+@pytest.mark.parametrize("command", ["predict", "explain", "screen"])
+def test_sources_that_are_none_are_wrong_usage(model, structures, tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    structures[0].to(filename="my.cif")
+    (tmp_path / "report.html").touch()
+    options = ["--on-error", "mask"] if command == "predict" else []
+    with pytest.raises(SystemExit) as ended:
+        run([command, str(model), "my.cif", "train.cv", "report.html", "/dev/null", *options])
+    assert ended.value.code == 2
+    told = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert (
+        "3 of 4 sources cannot be read: train.cv: there is no such file or folder report.html: its name tells" in told
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my.cif", "report.html"]
+
+
 def test_disordered_crystals_are_averaged_where_asked(model, structures, tmp_path):
     alloy = structures[0].copy()
     alloy.replace_species({alloy[0].specie: {alloy[0].specie: 0.5}})
@@ -83,7 +116,8 @@ def test_disordered_crystals_are_averaged_where_asked(model, structures, tmp_pat
     ("arguments", "message"),
     [
         (["predict", "no.joblib", "x.cif"], "no model file no.joblib"),
-        (["predict", "MODEL", "x.cif"], "index 0 (x.cif): no such file"),
+        (["predict", "MODEL", "x.cif"], "x.cif: there is no such file or folder"),
+        (["fit", "x.csv", "--target", "gap", "--output", "m.joblib"], "there is no such file or folder: x.csv"),
         (["predict", "MODEL", "broken.cif"], "index 0 (broken.cif): the file is not read as a crystal"),
         (
             ["predict", "broken.cif", "broken.cif"],
@@ -164,13 +198,14 @@ def test_a_closed_pipe_ends_quietly(model, structures, tmp_path):
     assert result.stderr == ""
 
 
-def test_ctrl_c_has_its_own_exit_code(model, monkeypatch):
+def test_ctrl_c_has_its_own_exit_code(model, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sitenet_sklearn.cli.app.predict_tables", interrupted)
+    (tmp_path / "a.cif").touch()
     with pytest.raises(SystemExit) as ended:
-        run(["predict", str(model), "a.cif"])
+        run(["predict", str(model), str(tmp_path / "a.cif")])
     assert ended.value.code == 130
 
 

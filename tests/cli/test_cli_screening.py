@@ -51,6 +51,32 @@ def test_screen_writes_a_table_the_best_and_a_report(folder, tmp_path):
     assert "exists" in again.stderr
 
 
+def test_quiet_silences_progress_and_no_warning_is_told_twice(folder, structures, tmp_path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for k in range(3):
+        structures[k].to(filename=str(tmp_path / "in" / "deep" / f"{k}.cif"), symprec=0.01)
+    (tmp_path / "in" / "notes.txt").touch()
+    call = [
+        sys.executable,
+        "-m",
+        "sitenet_sklearn",
+        "screen",
+        folder / "gap.safetensors",
+        "in",
+        "--jobs",
+        "1",
+        "--quiet",
+    ]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(tmp_path / "screening.csv")["id"].tolist() == ["deep/0.cif", "deep/1.cif", "deep/2.cif"]
+    assert "crystal/s" not in done.stderr
+    warned = [
+        line for line in done.stderr.splitlines() if line.startswith("Warning") and "rounded to ideal" not in line
+    ]
+    assert warned == ["Warning: not read, as their names are of no CIF, POSCAR or XYZ files: in/notes.txt"]
+
+
 def test_wrong_options_are_told(folder, tmp_path):
     call = ["screen", folder / "gap.safetensors", folder / "candidates.jsonl", "--output", tmp_path / "gaps.csv"]
     result = sitenet(*call, "--by", "interval")

@@ -208,8 +208,9 @@ def test_sources_of_every_form(tmp_path, candidate_model, structures):
     sources = [folder, archive, tmp_path / "POSCAR"]
     found = screen(candidate_model, sources, tmp_path / "gaps.parquet", n_jobs=1, by="value", smallest=True)
     table = pd.read_parquet(found.output)
-    assert table["id"].tolist() == ["a.cif", "deep/b.cif", "deep/a.cif", str(tmp_path / "POSCAR")]
-    assert table["duplicate_of"][2] == "a.cif"
+    ids = [str(tmp_path / name) for name in ("folder/a.cif", "crystals.zip/deep/b.cif", "crystals.zip/deep/a.cif")]
+    assert table["id"].tolist() == [*ids, str(tmp_path / "POSCAR")]
+    assert table["duplicate_of"][2] == ids[0]
     expected = [candidate_model.predict([structures[k]])[0] for k in (0, 1, 0, 2)]
     np.testing.assert_allclose(table["prediction"], expected, atol=1e-4)
     assert found.top["prediction"].is_monotonic_increasing
@@ -241,6 +242,8 @@ def test_wrong_calls_are_refused_before_any_work(tmp_path, candidates, structure
         *given, options = arguments
         with pytest.raises(ValueError, match=message):
             screen(*given, **options)
+    with pytest.raises(FileNotFoundError, match=r"2 of 3 sources cannot be read:\n  no.cif: .*\n  /dev/null: it is"):
+        screen(network, [candidates, "no.cif", "/dev/null"], output)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         screen(network, candidates, tmp_path / "none" / "gaps.csv")
     assert list(tmp_path.iterdir()) == []

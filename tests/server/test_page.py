@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from pymatgen.core import Lattice, Structure
-from test_running import Server
+from served import Server
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 

@@ -1,19 +1,14 @@
 """The server as a process of its own: what a test client cannot see."""
 
-import http.client
-import json
 import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
+from served import Server
 
 pytest.importorskip("uvicorn", reason="needs the extra serve")
 
@@ -22,37 +17,6 @@ from sitenet_sklearn.server.answers import MAX_DRAWN
 from sitenet_sklearn.server.application import PATIENCE, PLACES
 from sitenet_sklearn.server.running import ADDRESS, MOST_CONNECTIONS, SILENCE, bound_socket
 from sitenet_sklearn.server.uploads import MAX_EXPANDED, MAX_FILE, MAX_FILES, MAX_UPLOAD
-
-
-class Server:
-    """`sitenet serve` in a process."""
-
-    def __init__(self, *options):
-        command = [sys.executable, "-m", "sitenet_sklearn", "serve", "--no-open", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.address = urlsplit(self.process.stdout.readline().strip())
-
-    def ask(self, method, path, body=None, headers=None, timeout=60):
-        connection = http.client.HTTPConnection(ADDRESS, self.address.port, timeout=timeout)
-        try:
-            connection.request(method, self.address.path + path, body, headers or {})
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
-
-    def rows(self, name, content):
-        status, text = self.ask("POST", f"answers?name={name}", content)
-        assert status == 200
-        return [json.loads(line) for line in text.splitlines()]
-
-    def end(self):
-        self.process.send_signal(signal.SIGINT)
-        try:
-            _, told = self.process.communicate(timeout=30)
-        finally:
-            self.process.kill()
-        return self.process.returncode, told
 
 
 def head(server, length):

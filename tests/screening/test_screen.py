@@ -288,7 +288,7 @@ def test_sources_that_change_meanwhile_are_told(tmp_path, candidate_model, candi
         return real(*given)
 
     monkeypatch.setattr(rounds, "featurize_rows", altering)
-    monkeypatch.setattr(rounds, "CHUNKS_A_PROCESS", 1)
+    monkeypatch.setattr(rounds, "CHUNKS_A_PROCESS", (1,))
     with pytest.raises((RuntimeError, ValueError), match=r"do not alter them|not read"):
         screen(candidate_model, path, tmp_path / "gaps.csv", chunk_size=2, n_jobs=1)
     assert not (tmp_path / "gaps.csv").exists()

@@ -133,7 +133,7 @@ def test_another_model_or_other_sources_are_refused(tmp_path, candidate_model, c
     structures[0].to(filename=str(tmp_path / "a.cif"))
     with pytest.raises(ValueError, match="begun with other sources: run the same command as before, choose another"):
         screen(candidate_model, tmp_path / "a.cif", output, n_jobs=1)
-    with pytest.raises(ValueError, match="begun with other options"):
+    with pytest.raises(ValueError, match=r"begun with level 0\.9, now 0\.8: run the same command as before"):
         screen(candidate_model, candidates, output, n_jobs=1, level=0.8)
 
 

@@ -34,6 +34,16 @@ from .options import (
 )
 from .outputs import check_folder, check_output, write_table
 
+EXTRAS = {
+    "ase": "ase",
+    "dask": "dask",
+    "distributed": "dask",
+    "jinja2": "cli",
+    "matplotlib": "cli",
+    "pyarrow": "screen",
+}
+"""Packages that commands import when they need them, and the extra of each; `tune` and `serve` name theirs."""
+
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -169,7 +179,7 @@ for command in (
 
 
 def run(arguments=None):
-    """Run the command line and turn errors of the user's data into a message and exit code 1."""
+    """Run the command line; turn errors of the user's data and missing optional packages into a message and code 1."""
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
@@ -177,6 +187,12 @@ def run(arguments=None):
         except (ArithmeticError, OSError, RuntimeError, TypeError, ValueError) as error:
             known = isinstance(error, OSError) and error.filename and error.strerror
             say(f"Error: {error.filename}: {error.strerror}" if known else f"Error: {error}")
+            sys.exit(1)
+        except ModuleNotFoundError as error:
+            if error.name not in EXTRAS:
+                raise
+            remedy = f"this needs {error.name}: in a clone of the repository, run pip install '.[{EXTRAS[error.name]}]'"
+            say(f"Error: {error if 'pip install' in str(error) else remedy}")
             sys.exit(1)
 
 

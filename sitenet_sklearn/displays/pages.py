@@ -13,7 +13,7 @@ from sitenet_sklearn.analysis.summary import changed_parameters
 DPI = 170
 
 
-def write_page(path, template, *, model, data, **values):
+def write_page(path, template, *, model, data, name=None, **values):
     """Write a page, under another name first.
 
     Parameters
@@ -26,6 +26,8 @@ def write_page(path, template, *, model, data, **values):
         What predicted.
     data : str
         What it predicted for.
+    name : str, default=None
+        What the page calls the model; None is the classes of its steps.
     **values
         What else the template takes.
     """
@@ -40,7 +42,7 @@ def write_page(path, template, *, model, data, **values):
         lstrip_blocks=True,
     )
     text = environment.get_template(template).render(
-        model="Predictions" if model is None else " and ".join(type(step).__name__ for step in steps_of(model)),
+        model=name or classes_of(model),
         data=data,
         date=f"{datetime.now().astimezone():%d %B %Y, %H:%M %Z}",
         parameters=_parameters(model),
@@ -49,6 +51,11 @@ def write_page(path, template, *, model, data, **values):
     )
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def classes_of(model):
+    """Name the classes of the steps of a model, in words; None is only predictions."""
+    return "Predictions" if model is None else " and ".join(type(step).__name__ for step in steps_of(model))
 
 
 def figure(draw, caption, *, size=(4.8, 4.0), dpi=DPI):
@@ -86,9 +93,29 @@ def figure(draw, caption, *, size=(4.8, 4.0), dpi=DPI):
     }
 
 
-def table(caption, columns, rows, numbers=()):
-    """Make a table for the template: rows of text, and which columns are numbers."""
-    return {"caption": caption, "columns": columns, "rows": rows, "numbers": list(numbers)}
+def table(caption, columns, rows, numbers=(), widths=None):
+    """Make a table for the template.
+
+    Parameters
+    ----------
+    caption : str
+        What it lists.
+    columns : list of str
+        Heads of n columns.
+    rows : list of list of str
+        Cells.
+    numbers : sequence of int, default=()
+        Columns that hold numbers.
+    widths : sequence of float, default=None
+        Widths of the columns in proportion to each other: the table is as wide as the page, and long words are broken.
+        None lets the cells decide.
+
+    Returns
+    -------
+    dict
+    """
+    shares = [f"{100 * width / sum(widths):.1f}%" for width in widths or ()]
+    return {"caption": caption, "columns": columns, "rows": rows, "numbers": list(numbers), "widths": shares}
 
 
 def _parameters(model):

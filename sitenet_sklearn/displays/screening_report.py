@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from sitenet_sklearn.analysis.summary import describe_model
+
 from .crystal_pictures import draw_crystal
-from .pages import figure, table, write_page
+from .pages import classes_of, figure, table, write_page
 from .periodic_table import draw_periodic_table
 
 N_PICTURES = 12
@@ -12,11 +14,26 @@ MAX_LISTED = 1000
 _PICTURE = (2.6, 2.6)
 _WIDE = (11.0, 5.2)
 _FEW_DOTS = 110
-_NOT_LISTED = {"nearest", "cif"}
+_COLUMNS = {
+    "rank": ("rank", 6),
+    "formula": ("formula", 13),
+    "id": ("id", 14),
+    "prediction": ("prediction{unit}", 12),
+    "interval": ("{level:g} % interval{unit}", 16),
+    "flags": ("flags: reasons to doubt", 22),
+    "novelty": ("novelty (%)", 9),
+    "score": ("score{unit}", 11),
+}
+"""Columns of the table, their heads and widths in proportion; the others are in the table of the best alone."""
+
+_LEFT = {"rank", "formula", "id", "flags"}
 _LABELS = {
-    "prediction": ("{quantity}{unit}", "Predictions of all crystals, and in orange those of the best ones."),
+    "prediction": ("{quantity}{unit}", "Predictions of all crystals{best}."),
     "width": ("width of the interval{unit}", "Widths of the intervals: the wider, the less is known."),
-    "novelty": ("novelty (%)", "Novelty: above 95 a crystal has hardly any relatives among the training crystals."),
+    "novelty": (
+        "novelty (%)",
+        "Novelty of all crystals{best}: above 95 a crystal has hardly any relatives among the training crystals.",
+    ),
 }
 
 
@@ -33,10 +50,14 @@ def write_screening_report(
     n_flagged=0,
     reasons=(),
     ranking="the largest prediction",
+    legend="The score is the prediction.",
+    shortage="",
     model=None,
+    about=None,
     data="the crystals given",
     quantity="prediction",
     unit="",
+    level=0.9,
 ):
     """Write a report of a screening.
 
@@ -60,26 +81,37 @@ def write_screening_report(
         Why rows failed, and how many did.
     ranking : str, default="the largest prediction"
         What is best.
+    legend : str, default="The score is the prediction."
+        What scores and ranks mean.
+    shortage : str, default=""
+        That fewer crystals could be ranked than are wanted, where it is so.
     model : estimator or Pipeline, default=None
         What predicted.
+    about : dict of str to str, default=None
+        What to say of it: "name", and what else is known.
     data : str, default="the crystals given"
         What the crystals are.
     quantity : str, default="prediction"
         What was predicted.
     unit : str, default=""
         Its unit.
+    level : float, default=0.9
+        Share of values inside the intervals.
     """
-    in_unit = f" ({unit})" if unit else ""
+    in_unit, about = f" ({unit})" if unit else "", about or {}
     write_page(
         path,
         "screening.html",
         model=model,
+        name=about.get("name"),
         data=f"{data} ({n_rows:,} rows)",
         title=f"Screening: {quantity}",
         cards=_cards(n_rows, n_crystals, n_failed, n_flagged),
         ranking=ranking,
-        pictures=[_picture(row, structure) for row, structure in zip(_records(top), structures, strict=False)],
-        best=_best(top),
+        shortage=shortage,
+        pictures=[_picture(row, structure, unit) for row, structure in zip(_records(top), structures, strict=False)],
+        best=_best(top, in_unit, level, legend),
+        about=_about(model, about),
         figures=[*_histograms(values, top, quantity, in_unit), *_elements(elements, structures)],
         failed=table(
             f"{n_failed:,} rows that failed, by the most frequent reasons",
@@ -100,21 +132,37 @@ def _records(top):
     return top.head(N_PICTURES).to_dict("records")
 
 
-def _picture(row, structure):
-    caption = f"{row['rank']}. {row['formula']} ({row['id']}): {row['prediction']:.3f}"
+def _picture(row, structure, unit):
+    caption = f"{row['rank']}. {row['formula']} ({row['id']}): {row['prediction']:.3f} {unit}".rstrip()
     return figure(lambda ax: draw_crystal(structure, ax), caption, size=_PICTURE, dpi=_FEW_DOTS)
 
 
-def _best(top):
-    columns = [name for name in top if name not in _NOT_LISTED]
-    rows = [[_text(row[name]) for name in columns] for row in top.head(MAX_LISTED).to_dict("records")]
-    caption = f"The {len(rows):,} best crystals"
-    numbers = [k for k, name in enumerate(columns) if name not in {"id", "formula", "flags"}]
-    return table(caption, columns, rows, numbers)
+def _best(top, unit, level, legend):
+    columns = [name for name in _COLUMNS if name in top or (name == "interval" and "lower" in top)]
+    heads = [_COLUMNS[name][0].format(unit=unit, level=100 * level) for name in columns]
+    rows = [[_text(name, row) for name in columns] for row in top.head(MAX_LISTED).to_dict("records")]
+    count = "best crystal" if len(rows) == 1 else f"{len(rows):,} best crystals"
+    numbers = [k for k, name in enumerate(columns) if name not in _LEFT]
+    return table(f"The {count}. {legend}", heads, rows, numbers, [_COLUMNS[name][1] for name in columns])
 
 
-def _text(value):
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def _text(name, row):
+    if name == "interval":
+        return f"{row['lower']:.3f} to {row['upper']:.3f}"
+    if name == "novelty":
+        return f"{row[name]:.1f}"
+    return f"{row[name]:.3f}" if isinstance(row[name], float) else str(row[name])
+
+
+def _about(model, about):
+    """Make the table of what is known of the model, or at least how large it is."""
+    if not about and model is not None:
+        described = describe_model(model)
+        known = {"training crystals": "training crystals", "members": "networks", "weights": "weights of a network"}
+        about = {word: f"{described[name]:,}" for name, word in known.items() if name in described}
+    name = about.get("name") or classes_of(model)
+    rows = [[word, str(value)] for word, value in about.items() if word != "name"]
+    return table("", ["name", name], rows, widths=(1, 4))
 
 
 def _histograms(values, top, quantity, unit):
@@ -122,9 +170,10 @@ def _histograms(values, top, quantity, unit):
     for name, counts in values.items():
         if not counts:
             continue
-        label, caption = _LABELS[name]
         best = top.get(name, [])
+        label, caption = _LABELS[name]
         label = label.format(quantity=quantity, unit=unit)
+        caption = caption.format(best=", and in orange those of the best ones" if len(best) else "")
         drawn.append(figure(lambda ax, c=counts, n=label, b=best: _draw_counts(c, n, b, ax), caption))
     return drawn
 

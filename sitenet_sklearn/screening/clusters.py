@@ -66,7 +66,7 @@ def check_processes(scheduler, n_jobs):
 
     Raises
     ------
-    ImportError
+    ModuleNotFoundError
         If Dask is needed and not installed.
     TypeError
         If the scheduler is something else.
@@ -79,7 +79,10 @@ def check_processes(scheduler, n_jobs):
         return
     try:
         from distributed import Client
-    except ImportError as error:
-        raise ImportError("a scheduler takes Dask: pip install dask distributed") from error
+    except ModuleNotFoundError as error:
+        if error.name not in {"dask", "distributed"}:
+            raise
+        told = "a scheduler takes Dask: pip install dask distributed"
+        raise ModuleNotFoundError(told, name=error.name) from error
     if not isinstance(scheduler, str | Client):
         raise TypeError(f"scheduler must be the address of a Dask scheduler, its file or a Client, got {scheduler!r}")

@@ -57,7 +57,7 @@ class Ledger:
     path : path-like
         File, made if missing.
     job : dict of str to str
-        What the answers follow from. A file of another job is refused.
+        What the answers follow from; "options" is a dict as JSON. A file of another job is refused.
 
     Raises
     ------
@@ -73,10 +73,10 @@ class Ledger:
             known = dict(self._connection.execute("SELECT name, value FROM job"))
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{path} is no usable ledger of a screening ({error}): remove {path.parent}") from error
-        changed = [name for name in job if name in known and known[name] != job[name]]
+        changed = [_change(name, known[name], job[name]) for name in job if known.get(name, job[name]) != job[name]]
         if changed:
             self.close()
-            raise ValueError(f"{path} was begun with other {' and other '.join(changed)}: {remedy}")
+            raise ValueError(f"{path} was begun with {' and '.join(changed)}: {remedy}")
         self._remember(job)
 
     def close(self):
@@ -144,6 +144,20 @@ class Ledger:
     def _remember(self, job):
         with self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", job.items())
+
+
+def _change(name, before, now):
+    """Say what of a job is another one than before; of options, which ones, and what they were."""
+    if name != "options":
+        return f"other {name}"
+    before, now = json.loads(before), json.loads(now)
+    values = [(option, before.get(option), now[option]) for option in now if before.get(option) != now[option]]
+    said = [f"{option.replace('_', ' ')} {_said(old)}, now {_said(new)}" for option, old, new in values]
+    return " and ".join(said) or "other options"
+
+
+def _said(value):
+    return "not given" if value is None else value
 
 
 def outputs_in(path):

@@ -29,15 +29,19 @@ def files_of(output):
     ------
     FileNotFoundError
         If its folder does not exist.
-    ImportError
-        If it is a Parquet file, and pyarrow is not installed.
+    ModuleNotFoundError
+        If a package is not installed with which the report, or a Parquet file, is written.
     ValueError
         If its name has another ending.
     """
     if output.suffix not in SUFFIXES:
         raise ValueError(f"output must end in {' or '.join(SUFFIXES)}, got {output}")
+    for name in ("matplotlib", "jinja2"):
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(f"the report is made with {name}: pip install {name}", name=name)
     if output.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ImportError("Parquet is written with pyarrow: pip install pyarrow, or let output end in .csv")
+        told = "Parquet is written with pyarrow: pip install pyarrow, or let output end in .csv"
+        raise ModuleNotFoundError(told, name="pyarrow")
     if not output.absolute().parent.is_dir():
         raise FileNotFoundError(f"{output} cannot be written: the folder {output.parent} does not exist")
     return [output, *(output.with_name(f"{output.stem}{end}") for end in ("-top.csv", "-report.html"))]

@@ -2,12 +2,14 @@
 
 While the crystals of a round are read and featurized, those of the round before that turned out to be new are
 predicted: the two kinds of work fill the processes together, and there is one moment a round when a process may wait.
+The first rounds are small, so that something is finished soon. Crystals are predicted together with those of their own
+chunk of rows, so that the answers do not depend on the rounds.
 """
 
 import re
 import warnings
 from collections import deque
-from itertools import chain, islice, zip_longest
+from itertools import chain, islice, repeat, zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +23,8 @@ from .fingerprint import is_same
 from .ledger import Row
 from .stages import Featurized, featurize_rows, predict_crystals
 
-CHUNKS_A_PROCESS = 8
-"""Chunks of rows that a process gets in a round, about."""
+CHUNKS_A_PROCESS = (1, 2, 4, 8)
+"""Chunks of rows that a process gets in the first rounds, about; in all others as many as in the last of these."""
 
 MAX_HELD = 2**31
 """Bytes of records after which a round ends, however few rows it has."""
@@ -57,8 +59,8 @@ def run_rounds(ledger, tables, model_file, *, level=0.9, n_jobs=None, done=None)
     progress = _Progress(done or (lambda _: None))
     tables, start, pending, told = iter(tables), ledger.n_rows, Round([], {}, []), set()
     waiting: deque = deque()
-    while True:
-        n_chunks = CHUNKS_A_PROCESS * max(1, effective_n_jobs(n_jobs))  # workers of a cluster come and go
+    for n_each in chain(CHUNKS_A_PROCESS, repeat(CHUNKS_A_PROCESS[-1])):
+        n_chunks = n_each * max(1, effective_n_jobs(n_jobs))  # workers of a cluster come and go
         waiting.extend(islice(tables, max(0, n_chunks - len(waiting))))
         featurized, predicted, held = [], {}, [0]
         tasks = chain.from_iterable(
@@ -113,7 +115,7 @@ def sort_out(ledger, featurized):
     -------
     Round
     """
-    rows, fresh, records, chunks = [], {}, {}, []
+    rows, fresh, chunks = [], {}, []
     by_key: dict[int, list[int]] = {}
     for part in featurized:
         new = []
@@ -127,13 +129,10 @@ def sort_out(ledger, featurized):
                     by_key.setdefault(found.key, []).append(row)
                     new.append(k)
             rows.append(Row(row, name, formula, number, part.reasons.get(row)))
-        records |= {part.start + k: part.crystals[k] for k in new}
-    size = max(len(part.ids) for part in featurized)
-    metadata = featurized[0].crystals.metadata
-    numbers = list(records)
-    for first in range(0, len(numbers), size):
-        some = numbers[first : first + size]
-        chunks.append((some, RaggedCrystals.from_crystals([records[number] for number in some], **metadata)))
+        if new:
+            records = [part.crystals[k] for k in new]
+            together = RaggedCrystals.from_crystals(records, **part.crystals.metadata)
+            chunks.append(([part.start + k for k in new], together))
     return Round(rows, fresh, chunks)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
@@ -33,6 +34,9 @@ from .work_folder import WorkFolder
 
 N_REASONS = 20
 """Most frequent reasons of failures that the report lists."""
+
+N_NAMED = 3
+"""Sources that the report names; the others are counted."""
 
 
 class Screening(NamedTuple):
@@ -74,6 +78,7 @@ def screen(
     scheduler=None,
     quantity="prediction",
     unit="",
+    about=None,
     overwrite=False,
     verbose=0,
 ) -> Screening:
@@ -100,13 +105,15 @@ def screen(
         What is best: "value" the largest prediction, "lower" the largest lower end of the interval, "upper" the
         smallest upper end, "interval" the interval that lies deepest inside the window `between`.
     between : pair of float, default=None
-        Window (A, B). Crystals predicted outside of it are not ranked; but for "interval" all are, by
-        min(lower - A, B - upper).
+        Window (A, B), in the unit of the prediction. Crystals predicted outside of it are not ranked. "interval" takes
+        one, and ranks by min(lower - A, B - upper).
     smallest : bool, default=False
         Whether the smallest prediction is the best, for "value".
     diverse : bool, default=False
-        Whether to take, of ten times as many of the best crystals, the best one and then always that which differs most
-        from all that were taken, in the representation of the network.
+        Whether to take the best crystal and then always that which differs most from all that were taken, in the
+        representation of the network. They are taken from the best tenth of all ranked crystals, but at least twice and
+        at most ten times `top`; for "interval" only from those whose whole interval is inside the window, if there are
+        at least `top` of them.
     level : float, default=0.9
         Share of values inside the intervals.
     structure_column : str, default=None
@@ -122,6 +129,8 @@ def screen(
         What the report calls the predicted quantity.
     unit : str, default=""
         Its unit.
+    about : dict of str to str, default=None
+        What else the report says of the model, such as ``{"name": "band_gap", "learned from": "..."}``.
     overwrite : bool, default=False
         Whether outputs that exist may be replaced.
     verbose : int, default=0
@@ -140,6 +149,14 @@ def screen(
         unfinished work is of another model, other sources or other options.
     RuntimeError
         If the sources were altered while they were screened.
+    ModuleNotFoundError
+        If a package is missing with which the report, a Parquet file or a scheduler works.
+
+    Warns
+    -----
+    UserWarning
+        If fewer than `top` crystals could be ranked, as the others are predicted outside of the window or have no
+        prediction. The report says so too, and also where there were no more crystals.
 
     Examples
     --------
@@ -161,7 +178,8 @@ def screen(
     answers = _answers_of(model, level)
     ranking.scoring(answers)
     files = files_of(Path(output))
-    about = {"model": model, "data": ", ".join(source.name for source in sources), "quantity": quantity, "unit": unit}
+    told = {"model": model, "about": about, "data": _names_of(sources)}
+    told |= {"quantity": quantity, "unit": unit, "level": level}
     reading = {"structure_column": structure_column, "chunk_size": chunk_size, "tell_unread": False}
     options = json.dumps({"level": float(level), "structure_column": structure_column})
     n_jobs = None if scheduler is not None else n_jobs
@@ -177,7 +195,10 @@ def screen(
                 rows = rows_from(sources, done, **reading)
                 run_rounds(work.ledger, rows, work.model_file, level=level, n_jobs=n_jobs, done=bar.update)
             find_again = partial(_find_again, work, contents, sources, reading)
-            return _finish(work, files, ranking, answers, about, find_again=find_again, n_jobs=n_jobs)
+            found, shortage = _finish(work, files, ranking, answers, told, find_again=find_again, n_jobs=n_jobs)
+    if shortage and (between is not None or found.n_crystals > len(found.top)):
+        warnings.warn(shortage, stacklevel=2)
+    return found
 
 
 def _find_again(work, contents, sources, reading, numbers):
@@ -192,23 +213,19 @@ def _find_again(work, contents, sources, reading, numbers):
     return crystals
 
 
-def _finish(work, files, ranking, columns, about, *, find_again, n_jobs):
+def _finish(work, files, ranking, columns, told, *, find_again, n_jobs):
     """Write the table of all rows, that of the best, and the report; the first gets its name last."""
-    ledger, score, best, distributions = work.ledger, ranking.scoring(columns), Best(ranking.pool), Distributions()
+    ledger, score, best = work.ledger, ranking.scoring(columns), Best(ranking.n_held)
     with ExitStack() as stack:
         output, top_file, report_file = new = [stack.enter_context(written_whole(path)) for path in files]
         with table_writer(output, files[0].suffix) as write:
-            rows = iter(ledger)
-            while batch := list(islice(rows, BATCH)):
-                write(table := table_of(batch, columns))
-                distributions.add(table)
-                for row in batch:
-                    if row.crystal == row.row:
-                        best.offer(score(row.answers), row.row, row)
-        crystals = find_again(best.numbers())
-        chosen, structures = choose_top(best.ranked(), ranking, crystals, work.model_file, n_jobs=n_jobs)
+            distributions = _write_all(ledger, columns, write, lambda row: best.offer(score(row.answers), row.row, row))
+        pool = ranking.pool(best.ranked(), best.n_ranked)
+        crystals = find_again([number for _, number, _ in pool])
+        chosen, structures = choose_top(pool, ranking, crystals, work.model_file, n_jobs=n_jobs)
         top = write_top(top_file, chosen, structures, columns)
         counts = dict(zip(("n_rows", "n_crystals", "n_failed"), ledger.counts(), strict=True))
+        shortage = ranking.shortage(best.n_ranked, told["unit"])
         write_screening_report(
             report_file,
             top,
@@ -218,11 +235,32 @@ def _finish(work, files, ranking, columns, about, *, find_again, n_jobs):
             elements=distributions.elements,
             n_flagged=distributions.n_flagged,
             reasons=ledger.reasons(N_REASONS),
-            ranking=str(ranking),
-            **about,
+            ranking=ranking.rule(told["unit"]),
+            legend=ranking.legend(len(pool)),
+            shortage=shortage,
+            **told,
         )
         ledger.sign({path.name: checksum_of(written) for path, written in zip(files, new, strict=True)})
-    return Screening(*files, top, **counts)
+    return Screening(*files, top, **counts), shortage
+
+
+def _write_all(ledger, columns, write, offer):
+    """Write all rows, offer every crystal once to the choice of the best, and count."""
+    rows, distributions = iter(ledger), Distributions()
+    while batch := list(islice(rows, BATCH)):
+        write(table := table_of(batch, columns))
+        distributions.add(table)
+        for row in batch:
+            if row.crystal == row.row:
+                offer(row)
+    return distributions
+
+
+def _names_of(sources):
+    """Name some sources, and count the others."""
+    names = ", ".join(source.name for source in sources[:N_NAMED])
+    n_others = len(sources) - N_NAMED
+    return names if n_others <= 0 else f"{names} and {n_others:,} other{'s' if n_others > 1 else ''}"
 
 
 def _check_options(sources, level, chunk_size):

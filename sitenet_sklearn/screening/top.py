@@ -24,7 +24,7 @@ def choose_top(ranked, ranking, crystals, model_file, *, n_jobs=None):
     Parameters
     ----------
     ranked : list of (score, number, Finished)
-        The best crystals, the best first, as many as the pool of the ranking.
+        The best crystals, the best first: the pool of the ranking.
     ranking : Ranking
         How many to choose, and whether they shall differ.
     crystals : dict of int to object
@@ -37,11 +37,11 @@ def choose_top(ranked, ranking, crystals, model_file, *, n_jobs=None):
     Returns
     -------
     chosen : list of (score, number, Finished)
-        In the order in which they were chosen.
+        In the order in which they were chosen, or by their score if there is nothing to choose.
     structures : list of pymatgen.core.Structure
         Their crystals.
     """
-    if ranking.diverse and len(ranked) > 1:
+    if ranking.diverse and len(ranked) > ranking.top:
         items = [crystals[number] for _, number, _ in ranked]
         tables = [_as_table(items[k : k + _CHUNK]) for k in range(0, len(items), _CHUNK)]
         found = Parallel(n_jobs=n_jobs)(delayed(represent_rows)(model_file, table) for table in tables)

@@ -152,6 +152,48 @@ def test_errors_are_one_message_without_traceback(model, structures, tmp_path, m
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("pyarrow", ["--output", "x.parquet"], "Parquet is written with pyarrow: pip install pyarrow, or let"),
+        ("distributed", ["--scheduler", "tcp://127.0.0.1:9"], "a scheduler takes Dask: pip install dask distributed"),
+        ("jinja2", [], "the report is made with jinja2: pip install jinja2"),
+    ],
+)
+def test_a_missing_package_is_one_line(model, structures, tmp_path, monkeypatch, capsys, name, options, message):
+    monkeypatch.chdir(tmp_path)
+    structures[0].to(filename="good.cif")
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SystemExit) as ended:
+        run(["screen", str(model), "good.cif", "--jobs", "1", *options])
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert ended.value.code == 1
+    assert line.startswith(f"Error: {message}")
+    assert [path.name for path in tmp_path.iterdir()] == ["good.cif"]
+
+
+def test_only_missing_packages_of_others_are_messages(model, structures, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    structures[0].to(filename="a.cif")
+    (tmp_path / "t.csv").write_text("file,gap\na.cif,1.0\na.cif,2.0\n")
+    call = ["evaluate", str(model), "t.csv", "--target", "gap", "--report", "r.html"]
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "jinja2", None)
+        with pytest.raises(SystemExit) as ended:
+            run(call)
+    assert ended.value.code == 1
+    told = "Error: this needs jinja2: in a clone of the repository, run pip install '.[cli]'"
+    assert capsys.readouterr().err.strip().splitlines()[-1] == told
+    for name in ("sitenet_sklearn.displays.parts", "numpy.nothing", None):
+
+        def broken(*_, _name=name, **__):
+            raise ModuleNotFoundError(f"No module named {_name!r}", name=_name)
+
+        monkeypatch.setattr("sitenet_sklearn.cli.analysis.write_report", broken)
+        with pytest.raises(ModuleNotFoundError):
+            run(call)
+
+
 def test_demo_prints_a_table(monkeypatch, tmp_path):
     def quick(folder, **options):
         assert options == {"max_atoms": 30, "max_epochs": 2, "random_state": 1, "n_crystals": 50}

@@ -9,9 +9,9 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner
 
-from sitenet_sklearn import CalibratedRegressor, SiteNetRegressor, SupercellFeaturizer, save_model
+from sitenet_sklearn import CalibratedRegressor, SiteNetRegressor, SupercellFeaturizer, load_model, save_model
 from sitenet_sklearn.cli.app import app
-from sitenet_sklearn.cli.screening import named_by
+from sitenet_sklearn.cli.screening import named_by, told_of
 from sitenet_sklearn.pretrained import pretrained_file
 
 
@@ -42,10 +42,12 @@ def test_screen_writes_a_table_the_best_and_a_report(folder, tmp_path):
     assert "30 rows, 30 different crystals, 0 found again, 0 failed" in result.stderr
     assert len(pd.read_parquet(output)) == 30
     table, top = pd.read_parquet(output), pd.read_csv(tmp_path / "gaps-top.csv")
-    margin = pd.concat([table["lower"] - 1, 3 - table["upper"]], axis=1).min(axis=1)
+    margin = pd.concat([table["lower"] - 1, 3 - table["upper"]], axis=1).min(axis=1)[table["prediction"].between(1, 3)]
     assert top["id"].tolist() == table["id"][margin.sort_values(ascending=False, kind="stable").index[:3]].tolist()
     report = (tmp_path / "gaps-report.html").read_text(encoding="utf-8")
     assert "Screening: band gap" in report
+    assert "gap.safetensors on candidates.jsonl (30 rows)" in report
+    assert "inside the window 1 to 3 eV" in report
     again = sitenet("screen", folder / "gap.safetensors", folder / "candidates.jsonl", *options)
     assert again.exit_code == 2
     assert "exists" in again.stderr
@@ -77,12 +79,41 @@ def test_quiet_silences_progress_and_no_warning_is_told_twice(folder, structures
     assert warned == ["Warning: not read, as their names are of no CIF, POSCAR or XYZ files: in/notes.txt"]
 
 
-def test_wrong_options_are_told(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--between", 3.5, 2.5], "between must be two numbers, the smaller one first, got (3.5, 2.5)"),
+        (["--by", "interval"], "ranking by 'interval' takes a window: give its ends, --between A B"),
+        (["--by", "upper", "--smallest"], "smallest goes with ranking by 'value', not by 'upper': leave out smallest"),
+        (["--top", 0], "--top"),
+        (["--output", "gaps.xlsx"], "must end in .csv or .parquet"),
+    ],
+)
+def test_wrong_options_are_wrong_usage(folder, tmp_path, options, message):
     call = ["screen", folder / "gap.safetensors", folder / "candidates.jsonl", "--output", tmp_path / "gaps.csv"]
-    result = sitenet(*call, "--by", "interval")
-    assert result.exit_code == 1 or result.exception
-    assert sitenet(*call[:-1], tmp_path / "gaps.xlsx").exit_code == 2
+    result = sitenet(*call, *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.replace("│", " ").split())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_help_says_what_processes_do():
+    shown = " ".join(sitenet("screen", "--help").stdout.replace("│", " ").split())
+    assert "Processes that featurize and predict" in shown
+    assert "best tenth of all ranked crystals" in shown
+
+
+def test_what_is_known_of_a_model_is_told(folder, tmp_path):
+    told = told_of(pretrained_file("formation_energy"))
+    assert told["name"] == "formation_energy"
+    assert told["mean absolute error"] == "0.029 eV/atom on 1,741 crystals held out"
+    assert all(isinstance(value, str) for value in told.values())
+    assert told_of(folder / "gap.safetensors") == {"name": "gap.safetensors", "predicts": "band_gap", "unit": "eV"}
+    about = {"target": "g", "date": "2026-11-27", "held out": 9, "mean absolute error": {"Site-Net": 0.25}}
+    save_model(load_model(folder / "gap.safetensors"), tmp_path / "a.safetensors", about=about)
+    expected = {"name": "a.safetensors", "predicts": "g", "made on": "2026-11-27"}
+    assert told_of(tmp_path / "a.safetensors") == expected | {"mean absolute error": "0.25 on 9 crystals held out"}
+    assert told_of(tmp_path / "other.joblib") == {"name": "other.joblib"}
 
 
 def test_a_model_names_quantity_and_unit(folder, tmp_path):

@@ -11,12 +11,20 @@ def test_a_page_names_model_and_parameters(tmp_path):
     drawn = figure(lambda ax: ax.plot([0, 1]), "A <line>.")
     values = {"title": "Screening", "cards": [("rows", "3", "")], "ranking": "x", "pictures": [], "figures": [drawn]}
     nothing = table("none", ["a"], [])
-    write_page(tmp_path / "a.html", "screening.html", model=model, data="a.csv", best=nothing, failed=nothing, **values)
+    values |= {"best": nothing, "failed": nothing, "about": nothing, "shortage": ""}
+    write_page(tmp_path / "a.html", "screening.html", model=model, data="a.csv", **values)
     text = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "SupercellFeaturizer and SiteNetRegressor on a.csv" in text
     assert "max_atoms" in text
     assert "A &lt;line&gt;." in text
     assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
+    write_page(tmp_path / "a.html", "screening.html", model=model, data="a.csv", name="<gap>", **values)
+    assert "&lt;gap&gt; on a.csv" in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_widths_of_columns_are_shares_of_the_page():
+    assert table("x", ["a", "b"], [])["widths"] == []
+    assert table("x", ["a", "b"], [], widths=(1, 3))["widths"] == ["25.0%", "75.0%"]
 
 
 def test_figures_are_as_large_as_they_say():

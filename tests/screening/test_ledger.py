@@ -1,5 +1,6 @@
 """What is in the ledger is finished, and stays so after a kill."""
 
+import json
 import sqlite3
 
 import numpy as np
@@ -62,3 +63,15 @@ def test_a_ledger_goes_on_with_the_same_job_only(tmp_path):
     (tmp_path / "other" / "ledger.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(ValueError, match="no usable ledger of a screening"):
         Ledger(tmp_path / "other" / "ledger.sqlite", {})
+
+
+def test_options_that_differ_are_named_with_both_values(tmp_path):
+    path, options = tmp_path / "ledger.sqlite", {"level": 0.9, "structure_column": None}
+    Ledger(path, {"model": "a", "options": json.dumps(options)}).close()
+    Ledger(path, {"model": "a", "options": json.dumps(options)}).close()
+    with pytest.raises(ValueError, match=r"was begun with level 0\.9, now 0\.8: run the same command as before"):
+        Ledger(path, {"model": "a", "options": json.dumps(options | {"level": 0.8})})
+    options = {"level": 0.8, "structure_column": "cif"}
+    both = r"with other model and level 0\.9, now 0\.8 and structure column not given, now cif: run"
+    with pytest.raises(ValueError, match=both):
+        Ledger(path, {"model": "b", "options": json.dumps(options)})

@@ -1,3 +1,5 @@
+import importlib.util
+
 import pytest
 
 from sitenet_sklearn.screening.ledger import Ledger
@@ -49,3 +51,12 @@ def test_folders_and_links_to_nothing_are_refused(tmp_path, number):
     files[number].mkdir()
     with pytest.raises(FileExistsError, match="is a folder: choose another output"):
         check_outputs(files, [], overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["pyarrow", "matplotlib", "jinja2"])
+def test_missing_packages_are_told_before_any_work(tmp_path, monkeypatch, name):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == name else real(wanted))
+    with pytest.raises(ModuleNotFoundError, match=f"{name}: pip install {name}") as told:
+        files_of(tmp_path / "gaps.parquet")
+    assert told.value.name == name

@@ -65,6 +65,22 @@ def test_progress_counts_every_row_once(tmp_path, candidates, model_file):
     assert sum(counted) == 82
 
 
+def test_the_first_rounds_are_small(tmp_path, candidates, model_file, monkeypatch):
+    sizes, real = [], rounds.sort_out
+    monkeypatch.setattr(rounds, "sort_out", lambda ledger, parts: sizes.append(len(parts)) or real(ledger, parts))
+    screened(tmp_path, candidates, model_file, chunk_size=2)
+    assert sizes == [1, 2, 4, 8, 8, 8, 8, 2]
+    screened(tmp_path, candidates, model_file, chunk_size=2, n_jobs=2)
+    assert sizes[8:] == [2, 4, 8, 16, 11]
+
+
+def test_answers_do_not_depend_on_the_rounds(tmp_path, candidates, model_file, expected, monkeypatch):
+    for k, sizes in enumerate([(1,), (8,), (3, 1)]):
+        monkeypatch.setattr(rounds, "CHUNKS_A_PROCESS", sizes)
+        (tmp_path / str(k)).mkdir()
+        assert screened(tmp_path / str(k), candidates, model_file) == expected
+
+
 @pytest.mark.parametrize("n_calls", [1, 9, 14, 25])
 def test_after_an_end_anywhere_nothing_is_lost_or_done_twice(
     tmp_path, candidates, model_file, expected, monkeypatch, n_calls
@@ -93,3 +109,5 @@ def test_after_an_end_anywhere_nothing_is_lost_or_done_twice(
     found = screened(tmp_path, candidates, model_file, chunk_size=3)
     assert len(featurized) == 82 - n_finished
     assert [row[:-1] for row in found] == [row[:-1] for row in expected]
+    (tmp_path / "whole").mkdir()
+    assert found == screened(tmp_path / "whole", candidates, model_file, chunk_size=3)

@@ -133,7 +133,7 @@ def test_another_model_or_other_sources_are_refused(tmp_path, candidate_model, c
     structures[0].to(filename=str(tmp_path / "a.cif"))
     with pytest.raises(ValueError, match="begun with other sources: run the same command as before, choose another"):
         screen(candidate_model, tmp_path / "a.cif", output, n_jobs=1)
-    with pytest.raises(ValueError, match="begun with other options"):
+    with pytest.raises(ValueError, match=r"begun with level 0\.9, now 0\.8: run the same command as before"):
         screen(candidate_model, candidates, output, n_jobs=1, level=0.8)
 
 
@@ -224,6 +224,44 @@ def test_when_every_row_fails_the_table_says_why(tmp_path, candidate_model):
     assert "no such file" in found.report_file.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("by", ["value", "lower", "upper", "interval"])
+def test_only_crystals_inside_the_window_are_ranked(tmp_path, whole, candidate_model, candidates, by):
+    table = pd.read_csv(whole.output)
+    values = table["prediction"][table["duplicate_of"].isna()].dropna().sort_values()
+    window = (values.iloc[8:10].mean(), values.iloc[29:31].mean())
+    call = {"by": by, "between": window, "diverse": True, "chunk_size": 3, "n_jobs": 1}
+    found = screen(candidate_model, candidates, tmp_path / "few.csv", top=6, **call)
+    assert len(found.top) == 6
+    assert found.top["prediction"].between(*window).all()
+    assert "were asked for" not in found.report_file.read_text(encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"^21 crystals are predicted between .* and .* eV, 30 were asked for$"):
+        found = screen(candidate_model, candidates, tmp_path / "all.csv", top=30, unit="eV", **call)
+    assert sorted(found.top["prediction"]) == pytest.approx(values.iloc[9:30].tolist(), rel=1e-4)
+    assert "21 crystals are predicted between" in found.report_file.read_text(encoding="utf-8")
+
+
+def test_an_empty_window_is_told(tmp_path, candidate_model, candidates):
+    call = {"between": (100, 200), "chunk_size": 3, "n_jobs": 1, "unit": "eV"}
+    with pytest.warns(UserWarning, match="0 crystals are predicted between 100 and 200 eV, 1,000 were asked for"):
+        found = screen(candidate_model, candidates, tmp_path / "gaps.csv", **call)
+    assert len(found.top) == len(pd.read_csv(found.top_file)) == 0
+    report = found.report_file.read_text(encoding="utf-8")
+    assert "0 crystals are predicted between 100 and 200 eV, 1,000 were asked for." in report
+    assert "0 best crystals" not in report
+    assert "in orange" not in report
+
+
+def test_the_report_names_three_sources_and_counts_the_others(tmp_path, candidate_model, structures):
+    for k in range(5):
+        structures[k].to(filename=str(tmp_path / f"{k}.vasp"), fmt="poscar")
+    files = [tmp_path / f"{k}.vasp" for k in range(5)]
+    for n, names in ((3, "0.vasp, 1.vasp, 2.vasp (3"), (4, "2.vasp and 1 other (4"), (5, "2.vasp and 2 others (5")):
+        found = screen(candidate_model, files[:n], tmp_path / f"{n}.csv", n_jobs=1, about={"name": "My model"})
+        report = found.report_file.read_text(encoding="utf-8")
+        assert f"{names} rows)" in report
+        assert "My model on 0.vasp" in report
+
+
 def test_wrong_calls_are_refused_before_any_work(tmp_path, candidates, structures, monkeypatch):
     monkeypatch.setattr(sys.modules["sitenet_sklearn.screening.screen"], "contents_of", None)
     output = tmp_path / "gaps.csv"
@@ -288,7 +326,7 @@ def test_sources_that_change_meanwhile_are_told(tmp_path, candidate_model, candi
         return real(*given)
 
     monkeypatch.setattr(rounds, "featurize_rows", altering)
-    monkeypatch.setattr(rounds, "CHUNKS_A_PROCESS", 1)
+    monkeypatch.setattr(rounds, "CHUNKS_A_PROCESS", (1,))
     with pytest.raises((RuntimeError, ValueError), match=r"do not alter them|not read"):
         screen(candidate_model, path, tmp_path / "gaps.csv", chunk_size=2, n_jobs=1)
     assert not (tmp_path / "gaps.csv").exists()

@@ -39,6 +39,11 @@ def test_a_diverse_choice_is_farthest_points_from_the_best(ranked, given, struct
     assert chosen[0][1] == 19
 
 
+def test_where_nothing_is_left_to_choose_the_best_stay_in_order(ranked, given):
+    chosen, _ = choose_top(ranked[:5], Ranking(top=5, diverse=True), *given)
+    assert [number for _, number, _ in chosen] == [19, 18, 17, 16, 15]
+
+
 def test_the_table_is_read_like_any_other(tmp_path, ranked, given, structures):
     chosen, found = choose_top(ranked[:3], Ranking(top=3), *given)
     write_top(tmp_path / "top.csv", chosen, found, ["prediction"])

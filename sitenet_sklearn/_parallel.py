@@ -1,6 +1,15 @@
 """Results of joblib's processes as they come, on every backend."""
 
-from joblib import Parallel
+import os
+import time
+from functools import cache
+from multiprocessing import current_process
+from threading import Thread
+
+from joblib import Parallel, delayed
+
+BREATH = 2.0
+"""Seconds after which a process notices that the one that made it is gone."""
 
 
 def results_of(calls, *, n_jobs=None, ordered=True):
@@ -9,7 +18,8 @@ def results_of(calls, *, n_jobs=None, ordered=True):
     Parameters
     ----------
     calls : iterable
-        Made with `joblib.delayed`; taken from the iterable when a process is free.
+        Made with `joblib.delayed`; taken from the iterable when a process is free. Processes of this machine end soon
+        after this one, even if it is killed; joblib's own would stay for minutes.
     n_jobs : int, default=None
         Number of processes; None takes what `joblib.parallel_config` says.
     ordered : bool, default=True
@@ -25,4 +35,23 @@ def results_of(calls, *, n_jobs=None, ordered=True):
         parallel = Parallel(n_jobs=n_jobs, return_as="generator" if ordered else "generator_unordered")
     except ValueError:  # whatever the backend is, it cannot
         parallel = Parallel(n_jobs=n_jobs)
-    return parallel(calls)
+    parent = os.getpid()
+    return parallel(delayed(_call)(parent, *call) for call in calls)
+
+
+def _call(parent, function, arguments, options):
+    _end_with(parent)
+    return function(*arguments, **options)
+
+
+@cache
+def _end_with(parent):
+    """Let a process that joblib has made for another one end with it."""
+    if parent != os.getpid() and type(current_process()).__name__ == "LokyProcess":
+        Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent):
+    while os.getppid() == parent:
+        time.sleep(BREATH)
+    os._exit(1)

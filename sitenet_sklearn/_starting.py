@@ -1,6 +1,7 @@
 """Ctrl-C while a command starts: its imports take seconds, and an interrupted import raises anything.
 
-The package imports this first. Where another program imports the library, nothing is done.
+The package imports this first. Where another program imports the library, nothing is done. What ends a job of a queue
+or a container, SIGTERM, ends a command that has started as Ctrl-C does.
 """
 
 import os
@@ -19,6 +20,26 @@ def raise_at_ctrl_c():
     """Let Ctrl-C raise KeyboardInterrupt again."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def raise_at_sigterm():
+    """Let SIGTERM raise KeyboardInterrupt too, once, unless it is ignored or handled already."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _raise)
+
+
+def was_terminated():
+    """Whether SIGTERM came after `raise_at_sigterm`."""
+    return signal.getsignal(signal.SIGTERM) is _nothing
+
+
+def _raise(*_):
+    signal.signal(signal.SIGTERM, _nothing)  # whoever sends it twice shall not disturb the end
+    raise KeyboardInterrupt
+
+
+def _nothing(*_):
+    pass
 
 
 def is_command():

@@ -1,4 +1,9 @@
-"""Results as they come, and from backends of joblib that give all of them at the end."""
+"""Results as they come, and from backends of joblib that give all of them at the end; no process stays behind."""
+
+import os
+import subprocess
+import sys
+import time
 
 import joblib
 import pytest
@@ -38,3 +43,29 @@ def test_results_come_one_by_one():
 def test_other_errors_stay():
     with pytest.raises(ValueError, match="n_jobs == 0"):
         list(results_of([delayed(square)(1, [])], n_jobs=0))
+
+
+CALLER = """
+import os, time
+from joblib import delayed
+from sitenet_sklearn._parallel import results_of
+
+def call(k):
+    time.sleep(0.3 if k < 2 else 600)
+    return os.getpid()
+
+for pid in results_of((delayed(call)(k) for k in range(4)), n_jobs=2):
+    print(pid, flush=True)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="looks for processes in /proc")  # noqa: PTH110
+def test_processes_end_with_a_caller_that_is_killed():
+    with subprocess.Popen([sys.executable, "-c", CALLER], stdout=subprocess.PIPE, text=True) as caller:
+        pids = {int(caller.stdout.readline()) for _ in range(2)}
+        assert all(os.path.exists(f"/proc/{pid}") for pid in pids)  # noqa: PTH110
+        caller.kill()
+    end = time.monotonic() + 20
+    while any(os.path.exists(f"/proc/{pid}") for pid in pids):  # noqa: PTH110
+        assert time.monotonic() < end
+        time.sleep(0.1)

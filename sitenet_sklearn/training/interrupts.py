@@ -1,4 +1,4 @@
-"""Ctrl-C while a network is trained: never taken for the end of training."""
+"""Ctrl-C and SIGTERM while a network is trained: never taken for the end of training."""
 
 import signal
 import threading
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class CtrlC:
-    """Whether Ctrl-C was pressed.
+    """Whether Ctrl-C was pressed, or SIGTERM came where that means the same.
 
     Attributes
     ----------
@@ -31,30 +31,33 @@ def watched_ctrl_c():
     ------
     CtrlC
     """
-    found, handler = CtrlC(), signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    found, handlers = CtrlC(), {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
         yield found
         return
 
     def note(number, frame):
         try:
-            handler(number, frame)
+            handlers[number](number, frame)
         except KeyboardInterrupt:
             found.pressed = True
             raise
 
-    signal.signal(signal.SIGINT, note)
     try:
+        for number in handlers:
+            signal.signal(number, note)
         yield found
     finally:
-        _give_back(note, handler)
+        _give_back(note, handlers)
 
 
-def _give_back(note, handler):
-    """Put a handler back, unless somebody has put another one there; also if Ctrl-C is pressed at this moment."""
+def _give_back(note, handlers):
+    """Put handlers back, unless somebody has put others there; also if Ctrl-C is pressed at this moment."""
     try:
-        if signal.getsignal(signal.SIGINT) is note:
-            signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is note:
+                signal.signal(number, handler)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, handler)
+        _give_back(note, handlers)
         raise

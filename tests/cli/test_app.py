@@ -251,6 +251,27 @@ def test_ctrl_c_has_its_own_exit_code(model, tmp_path, monkeypatch):
     assert ended.value.code == 130
 
 
+@pytest.mark.parametrize("ctrl_c", ["signal.default_int_handler", "signal.SIG_IGN"])
+def test_sigterm_has_its_own_exit_code_and_may_come_twice(ctrl_c):
+    code = (
+        f"import os, signal, sys; signal.signal(signal.SIGINT, {ctrl_c})\n"
+        "from sitenet_sklearn.__main__ import main\n"
+        "from sitenet_sklearn.cli import app\n"
+        "def interrupted(*_, **__):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    finally:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        sys.stderr.write('tidied up')\n"
+        "app.app = interrupted\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 143, done.stderr
+    assert "tidied up" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_ctrl_c_tells_what_is_kept(model, structures, tmp_path, monkeypatch, capsys):
     def one_and_ctrl_c(*arguments, **options):
         yield from islice(predict_tables(*arguments, **options), 1)

@@ -133,6 +133,24 @@ def test_ctrl_c_at_random_moments_never_passes_for_success(featurized, band_gaps
     assert interruptions > times / 4
 
 
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler, signal.SIG_IGN])
+def test_sigterm_that_means_the_same_is_an_interruption_too(featurized, band_gaps, tmp_path, ctrl_c):
+    class Terminated(Callback):
+        def on_batch_end(self, net, **kwargs):  # noqa: ARG002
+            if len(net.history) == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, ctrl_c)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            SiteNetRegressor(**QUICK, checkpoint_dir=tmp_path, callbacks=[Terminated()]).fit(featurized, band_gaps)
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert len(list(tmp_path.glob("*.ckpt"))) == 1
+
+
 def test_ctrl_c_is_left_to_whom_it_belonged():
     before = signal.getsignal(signal.SIGINT)
     with watched_ctrl_c() as found:

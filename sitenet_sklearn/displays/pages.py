@@ -59,7 +59,7 @@ def classes_of(model):
 
 
 def figure(draw, caption, *, size=(4.8, 4.0), dpi=DPI):
-    """Draw and encode a figure.
+    """Draw and encode a figure. A ``$`` in a label, title or legend is a plain character.
 
     Parameters
     ----------
@@ -81,6 +81,9 @@ def figure(draw, caption, *, size=(4.8, 4.0), dpi=DPI):
 
     drawn = Figure(figsize=size, layout="constrained")
     draw(drawn.add_subplot())
+    for ax in drawn.axes:
+        for text in _texts_of(ax):
+            text.set_parse_math(False)
     buffer = io.BytesIO()
     drawn.savefig(buffer, dpi=dpi, metadata={"Software": None})
     return {
@@ -91,6 +94,13 @@ def figure(draw, caption, *, size=(4.8, 4.0), dpi=DPI):
         "alt": caption,
         "caption": caption,
     }
+
+
+def _texts_of(ax):
+    """Texts of axes but those at the ticks, which matplotlib writes as mathematics."""
+    yield from (ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts)
+    if ax.get_legend() is not None:
+        yield from ax.get_legend().get_texts()
 
 
 def table(caption, columns, rows, numbers=(), widths=None):

@@ -34,3 +34,15 @@ def test_figures_are_as_large_as_they_say():
     assert drawn["wide"]
     assert int.from_bytes(content[16:20]) == 450
     assert int.from_bytes(content[20:24]) == 100
+
+
+def test_a_dollar_is_a_plain_character():
+    def draw(ax, word):
+        ax.plot([1, 100], [1, 1000], label=word)
+        ax.set(xlabel=word, ylabel=word, title=word, yscale="log")
+        ax.text(1, 1, word)
+        ax.figure.colorbar(ax.scatter([1, 2], [1, 2], c=[1, 2]), label=word)
+        ax.legend()
+
+    drawn = {word: figure(lambda ax, w=word: draw(ax, w), "x")["png"] for word in ("$^$", "$\\frac{$", "$a$", "a")}
+    assert len(set(drawn.values())) == 4

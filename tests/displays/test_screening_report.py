@@ -111,3 +111,8 @@ def test_the_table_fits_the_page(tmp_path, structures, width):
         assert flags["width"] > 140
         assert page.evaluate("[...document.querySelectorAll('th, td')].every(e => e.scrollWidth <= e.clientWidth)")
         opened.close()
+
+
+def test_words_of_the_user_are_no_mathematics(tmp_path, structures):
+    text = report_of(tmp_path, structures[:1], quantity="$\\frac{$", unit="$^$")
+    assert "Screening: $\\frac{$" in text

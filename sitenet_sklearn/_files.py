@@ -1,13 +1,17 @@
 """Files that are whole or absent, and long ones that survive a kill half-way."""
 
+import errno
 import json
 import os
 import secrets
-from contextlib import contextmanager
+import stat
+from contextlib import contextmanager, suppress
 from numbers import Integral, Real
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 def temporary_beside(path):
@@ -27,25 +31,44 @@ def temporary_beside(path):
 
 
 @contextmanager
-def written_whole(path):
+def written_whole(path, *, temporary=None):
     """Give another name to write to, and rename it to `path` if nothing was raised.
 
     Parameters
     ----------
     path : path-like
         File to make or to replace.
+    temporary : path-like, default=None
+        The other name, on the same disk; None makes one in the same folder.
 
     Yields
     ------
     pathlib.Path
-        The other name, in the same folder.
+        The other name.
+
+    Raises
+    ------
+    OSError
+        With the name of the file, if the disk is full.
     """
-    path, temporary = Path(path), temporary_beside(path)
+    path, temporary = Path(path), Path(temporary or temporary_beside(path))
     try:
-        yield temporary
+        with _named(path):
+            yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path):
+    """Let errors of a full disk, which name no file, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 def write_whole_file(path, content):
@@ -81,23 +104,45 @@ def lock_of(path, *, patience=0.0):
     -------
     filelock.FileLock or None
         For `unlock`; None if another process has it.
+
+    Raises
+    ------
+    FileExistsError
+        If what has the name of the lock is none, but a file with content, a link, or the like.
+    OSError
+        If the lock cannot be made, and so neither the file: the error names the file.
     """
     path = Path(path)
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    hidden = path.with_name(f".{path.name}.lock")
+    if _is_foreign(hidden):
+        raise FileExistsError(f"{hidden} is no lock, as it is not empty: move it away, or choose another name")
+    lock = FileLock(hidden)
     try:
         lock.acquire(timeout=patience)
     except Timeout:
         return None
-    except BaseException:  # Ctrl-C after the lock was taken: whoever comes next must get it
+    except BaseException as error:  # Ctrl-C after the lock was taken: whoever comes next must get it
         lock.release(force=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(error.errno, f"cannot be written ({os.strerror(error.errno)})", str(path)) from error
         raise
     return lock
 
 
 def unlock(lock):
     """Let others lock the file of a lock from `lock_of`."""
-    Path(lock.lock_file).unlink(missing_ok=True)
+    path = Path(lock.lock_file)
+    if not _is_foreign(path):
+        path.unlink(missing_ok=True)
     lock.release()
+
+
+def _is_foreign(path):
+    """Whether there is something that `lock_of` has not made: all that it makes is a file without content."""
+    with suppress(OSError):
+        found = path.lstat()
+        return not stat.S_ISREG(found.st_mode) or found.st_size > 0
+    return False
 
 
 class PartialFile:
@@ -149,7 +194,7 @@ class PartialFile:
         if not self.sidecar.exists():
             self._remember()
         mode = "r+b" if self.partial.exists() else "wb"
-        with self.partial.open(mode) as file:
+        with _named(self.path), self.partial.open(mode) as file:
             file.truncate(self.n_bytes)  # of a step that a kill interrupted
             file.seek(self.n_bytes)
             self.n_bytes += file.write(text.encode())

@@ -1,3 +1,6 @@
+import errno
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -72,3 +75,53 @@ def test_ctrl_c_while_a_lock_is_taken_leaves_none(tmp_path, monkeypatch):
     lock = lock_of(tmp_path / "a")
     assert lock is not None, kept
     unlock(lock)
+
+
+@pytest.mark.parametrize("make", [lambda path: path.write_text("mine"), os.mkfifo, lambda path: path.mkdir()])
+def test_what_is_no_lock_is_not_taken_for_one_and_stays(tmp_path, make):
+    make(tmp_path / ".a.csv.lock")
+    before = (tmp_path / ".a.csv.lock").lstat()
+    with pytest.raises(FileExistsError, match=r"\.a\.csv\.lock is no lock, as it is not empty: move it away"):
+        lock_of(tmp_path / "a.csv")
+    assert (tmp_path / ".a.csv.lock").lstat().st_ino == before.st_ino
+    assert (tmp_path / ".a.csv.lock").lstat().st_size == before.st_size
+
+
+def test_what_somebody_writes_into_a_lock_stays(tmp_path):
+    lock = lock_of(tmp_path / "a.csv")
+    (tmp_path / ".a.csv.lock").write_text("mine")
+    unlock(lock)
+    assert (tmp_path / ".a.csv.lock").read_text() == "mine"
+
+
+def test_a_lock_that_a_kill_left_is_taken(tmp_path):
+    (tmp_path / ".a.csv.lock").touch()
+    unlock(lock_of(tmp_path / "a.csv"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_cannot_be_made_names_the_file(tmp_path):
+    path = tmp_path / f"{'a' * 250}.csv"
+    with pytest.raises(OSError, match="cannot be written") as error:
+        lock_of(path)
+    assert error.value.filename == str(path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
+def test_errors_of_a_full_disk_name_the_file(tmp_path, number):
+    with pytest.raises(OSError, match=r"a\.csv") as error, written_whole(tmp_path / "a.csv"):
+        raise OSError(number, os.strerror(number))
+    assert (error.value.errno, error.value.filename) == (number, str(tmp_path / "a.csv"))
+    with pytest.raises(ConnectionError, match="gone") as other, written_whole(tmp_path / "a.csv"):
+        raise ConnectionResetError(errno.ECONNRESET, "gone")
+    assert other.value.filename is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_name_may_be_given(tmp_path):
+    (tmp_path / "work").mkdir()
+    with written_whole(tmp_path / "a.csv", temporary=tmp_path / "work" / "half") as temporary:
+        temporary.write_text("new")
+        assert [path.name for path in tmp_path.iterdir()] == ["work"]
+    assert (tmp_path / "a.csv").read_text() == "new"
+    assert list((tmp_path / "work").iterdir()) == []

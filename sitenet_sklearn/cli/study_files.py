@@ -11,6 +11,8 @@ from sitenet_sklearn._files import lock_of, unlock, write_whole_file
 PATIENCE = 10.0
 """Seconds to wait for another command that shares the study and is writing."""
 
+_REPLACE = "or replace it with --overwrite"
+
 
 class StudyFiles:
     """Model and table of a study. `<stem>-study.json` beside them says which study they are of.
@@ -51,7 +53,7 @@ class StudyFiles:
                 is_new = not self.record.exists()
                 self._remember(self._written())
         except FileExistsError as error:
-            raise typer.BadParameter(f"--output {error}, or replace it with --overwrite") from error
+            raise typer.BadParameter(f"--output: {error}") from error
         try:
             yield
         except BaseException:
@@ -78,10 +80,11 @@ class StudyFiles:
         """Hashes of what this study has written; FileExistsError if there is anything else."""
         study, hashes = self._read()
         if study not in (None, self.study) and not self.overwrite:
-            raise FileExistsError(f"{self.output} is of the study {study} ({self.record}): choose another name")
+            of_another = f"{self.output} is of the study {study} ({self.record})"
+            raise FileExistsError(f"{of_another}: choose another name, {_REPLACE}")
         for path in (self.output, self.table):
             if not self.overwrite and path.exists() and hashes.get(path.name) != _hash(path):
-                raise FileExistsError(f"{path} was written by another command: choose another name")
+                raise FileExistsError(f"{path} was written by another command: choose another name, {_REPLACE}")
         return hashes if study == self.study else {}
 
     def _read(self):

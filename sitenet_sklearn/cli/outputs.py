@@ -1,5 +1,6 @@
 """Where the output of a command goes: never over what it reads, and over other files only when asked."""
 
+import os
 import sys
 from contextlib import contextmanager
 from functools import wraps
@@ -10,6 +11,9 @@ import typer
 from sitenet_sklearn._files import lock_of, unlock, written_whole
 from sitenet_sklearn.tables.predictions import as_text
 from sitenet_sklearn.tables.reading import files_read
+
+LONGEST_NAME = 235
+"""Bytes of a name; disks allow 255, and hidden files and folders beside it have longer names."""
 
 
 def check_output(path, inputs=(), *, overwrite, option="--output", suffixes=None):
@@ -92,7 +96,10 @@ def _locked(path, option):
         yield
         return
     _check_name(path, option, ())
-    lock = lock_of(path)
+    try:
+        lock = lock_of(path)
+    except OSError as error:
+        raise typer.BadParameter(f"{option}: {error}") from error
     if lock is None:
         raise typer.BadParameter(f"{option} {path} is being written by another process: wait, or choose another name")
     try:
@@ -104,13 +111,21 @@ def _locked(path, option):
 def _check_name(path, option, suffixes):
     if suffixes and path.suffix not in suffixes:
         raise typer.BadParameter(f"{option} {path} must end in {' or '.join(suffixes)}")
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise typer.BadParameter(f"{option} {path} cannot be written: its name is longer than {LONGEST_NAME} bytes")
     if path.is_dir():
         raise typer.BadParameter(f"{option} {path} cannot be written: it is a folder")
     if not path.absolute().parent.is_dir():
         raise typer.BadParameter(f"{option} {path} cannot be written: the folder {path.parent} does not exist")
     folder = path.absolute().parent.resolve()
-    if (path.exists() and not path.is_file()) or folder == Path("/dev") or folder.is_relative_to("/proc"):
+    if (path.exists() and not path.is_file()) or folder == Path("/dev") or _is_of_system(folder):
         raise typer.BadParameter(f"{option} {path} cannot be written, as it is a device or pipe: name a file")
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+        raise typer.BadParameter(f"{option} {path} cannot be written: nothing can be written into {path.parent}")
+
+
+def _is_of_system(folder):
+    return any(map(folder.is_relative_to, ("/proc", "/sys")))
 
 
 @contextmanager

@@ -249,3 +249,39 @@ def test_two_studies_do_not_write_one_file(monkeypatch):
     assert refused[0].exit_code == 2
     assert "is of the study sitenet-" in " ".join(refused[0].stderr.replace("│", " ").split())
     assert pd.read_csv("best-trials.csv").shape[0] == 1
+
+
+COMMANDS = [
+    "predict gap.safetensors gaps.csv --output",
+    "explain gap.safetensors gaps.csv --output",
+    "screen gap.safetensors gaps.csv --jobs 1 --output",
+    "evaluate gap.safetensors gaps.csv --target gap --report",
+]
+OTHER_COMMANDS = ["fit gaps.csv --target gap --output", "tune gaps.csv --target gap --folds 2 --trials 1 --output"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *OTHER_COMMANDS])
+def test_outputs_that_cannot_be_written_are_named(folder, command, monkeypatch):
+    before, end = contents(folder), ".safetensors" if command in OTHER_COMMANDS else ".csv"
+    result = sitenet(*command.split(), "x" * 240 + end)
+    assert result.exit_code == 2
+    assert "its name is longer than 235 bytes" in " ".join(result.stderr.replace("│", " ").split())
+    monkeypatch.setattr("os.access", lambda path, _: folder != path)  # root may write everywhere
+    result = sitenet(*command.split(), "out" + end)
+    assert result.exit_code == 2
+    told = " ".join(result.stderr.replace("│", " ").split())
+    assert f"out{end} cannot be written: nothing can be written into ." in told
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *OTHER_COMMANDS])
+def test_no_command_removes_what_is_only_named_like_its_lock(folder, command):
+    name = "out.safetensors" if command in OTHER_COMMANDS else "out.csv"
+    (folder / f".{name}.lock").write_text("mine")
+    quick = ["--max-epochs", "1", "--max-atoms", "20"] if command in OTHER_COMMANDS else []
+    result = sitenet(*command.split(), name, *quick)
+    assert result.exit_code == (1 if "predict" in command else 2)
+    told = " ".join(f"{result.stderr} {result.exception}".replace("│", " ").split())
+    assert "is no lock, as it is not empty: move it away, or choose another" in told
+    assert (folder / f".{name}.lock").read_text() == "mine"
+    assert not (folder / name).exists()

@@ -94,13 +94,18 @@ def save_model(model, path, *, about=None) -> None:
     >>> bool((again.predict(crystals) == model.predict(crystals)).all())
     True
     """
+    write_model(path, *contents_of_model(model, about))
+
+
+def contents_of_model(model, about=None):
+    """Describe a model for `write_model`: header and tensors of its file, with the errors of `save_model`."""
     if isinstance(last_step(model), SupercellFeaturizer):
         raise TypeError("the last step must be a fitted model, got SupercellFeaturizer")
     tensors: dict = {}
     described = _describe(model, tensors)
     _check_size(described)
     written_with = versions("sitenet-sklearn", "torch", "numpy", "scikit-learn")
-    write_model(path, {"versions": written_with, "about": about or {}, "model": described}, tensors)
+    return {"versions": written_with, "about": about or {}, "model": described}, tensors
 
 
 def load_model(path, *, device="auto") -> Any:

@@ -37,8 +37,17 @@ def write_model(path, header, tensors):
     tensors : dict of str to Tensor
         On the CPU.
     """
-    text = json.dumps({"format": FORMAT} | header)
+    text = _text_of(header)
     write_whole_file(path, save(tensors, {"sitenet_sklearn": text, "checksum": checksum(text, tensors)}))
+
+
+def checksum_of_model(header, tensors):
+    """Compute the checksum that `write_model` would store."""
+    return checksum(_text_of(header), tensors)
+
+
+def _text_of(header):
+    return json.dumps({"format": FORMAT} | header)
 
 
 def stored_checksum(path):

@@ -2,13 +2,14 @@
 
 import hashlib
 import importlib.util
+import json
 import os
 from contextlib import ExitStack, contextmanager
 
 from sitenet_sklearn._files import lock_of, unlock
 from sitenet_sklearn.tables.reading import files_read
 
-from .ledger import outputs_in
+from .ledger import stored_job
 from .results import SUFFIXES
 from .work_folder import LEDGER, work_folder_of
 
@@ -74,7 +75,9 @@ def check_outputs(files, sources, *, overwrite):
     Raises
     ------
     FileExistsError
-        If a file exists, is a folder, or if the work folder holds what a screening did not write.
+        If a file exists, is a folder, device or pipe, or if the work folder holds what a screening did not write.
+    OSError, ValueError
+        If the ledger in the work folder cannot be read.
     ValueError
         If a file is one that is read, or a source lies in the work folder.
     """
@@ -82,10 +85,12 @@ def check_outputs(files, sources, *, overwrite):
     inside = [source for source in sources if source.resolve().is_relative_to(folder.resolve())]
     if inside:
         raise ValueError(f"{inside[0]} lies in {folder}, the folder of unfinished work: choose another output")
-    own = outputs_in(folder / LEDGER)
+    own = json.loads(stored_job(folder / LEDGER).get("outputs", "{}"))
     for path in filter(os.path.lexists, files):
         if path.is_dir():
             raise FileExistsError(f"{path} is a folder: choose another output")
+        if path.exists() and not path.is_file():
+            raise FileExistsError(f"{path} is a device or pipe, which is never replaced: choose another output")
         read = (found for source in sources for found in files_read(source) if found.exists())
         if path.exists() and any(path.samefile(found) for found in read):
             raise ValueError(f"{path} would replace what is read: choose another output")

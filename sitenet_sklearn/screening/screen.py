@@ -217,7 +217,9 @@ def _finish(work, files, ranking, columns, told, *, find_again, n_jobs):
     """Write the table of all rows, that of the best, and the report; the first gets its name last."""
     ledger, score, best = work.ledger, ranking.scoring(columns), Best(ranking.n_held)
     with ExitStack() as stack:
-        output, top_file, report_file = new = [stack.enter_context(written_whole(path)) for path in files]
+        output, top_file, report_file = new = [
+            stack.enter_context(written_whole(path, temporary=work.unfinished(path))) for path in files
+        ]
         with table_writer(output, files[0].suffix) as write:
             distributions = _write_all(ledger, columns, write, lambda row: best.offer(score(row.answers), row.row, row))
         pool = ranking.pool(best.ranked(), best.n_ranked)

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner
 
 from sitenet_sklearn import CalibratedRegressor, SiteNetRegressor, SupercellFeaturizer, load_model, save_model
-from sitenet_sklearn.cli.app import app
+from sitenet_sklearn.cli.app import app, run
 from sitenet_sklearn.cli.screening import named_by, told_of
 from sitenet_sklearn.pretrained import pretrained_file
 
@@ -122,15 +124,38 @@ def test_a_model_names_quantity_and_unit(folder, tmp_path):
     assert named_by(tmp_path / "other.joblib") == ("prediction", "")
 
 
-def test_ctrl_c_stops_and_the_same_command_goes_on(folder, tmp_path):
-    output = tmp_path / "gaps.csv"
+def call_of(folder, output):
     call = [sys.executable, "-m", "sitenet_sklearn", "screen", folder / "gap.safetensors", folder / "candidates.jsonl"]
-    call += ["--output", output, "--top", "3", "--jobs", "2", "--chunk-size", "2"]
-    process = subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 120
-    while not (tmp_path / "gaps.csv.partial" / "ledger.sqlite").exists() and process.poll() is None:
+    return [*call, "--output", output, "--top", "3", "--jobs", "2", "--chunk-size", "2"]
+
+
+def wait_until(condition, process=None, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition() and (process is None or process.poll() is None):
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def workers_of(process):
+    """Processes that joblib has made for another one."""
+    command = ["pgrep", "-P", str(process.pid), "-f", "LokyProcess"]
+    found = subprocess.run(command, capture_output=True, check=False)
+    return list(map(int, found.stdout.split()))
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_ctrl_c_stops_and_the_same_command_goes_on(folder, tmp_path):
+    output = tmp_path / "gaps.csv"
+    call = call_of(folder, output)
+    process = subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
+    wait_until((tmp_path / "gaps.csv.partial" / "ledger.sqlite").exists, process)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
@@ -141,3 +166,76 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(folder, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(output)) == 30
     assert "30/30" in done.stderr
+
+
+needs_pgrep = pytest.mark.skipif(shutil.which("pgrep") is None, reason="looks for processes with pgrep")
+
+
+@needs_pgrep
+@pytest.mark.parametrize("ctrl_c", ["heard", "ignored"])
+def test_sigterm_ends_all_processes_and_the_same_command_goes_on(folder, tmp_path, ctrl_c):
+    output = tmp_path / "gaps.csv"
+    call = call_of(folder, output)
+    ignore = None if ctrl_c == "heard" else lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells do
+    process = subprocess.Popen(call, stderr=subprocess.PIPE, text=True, preexec_fn=ignore)  # noqa: PLW1509
+    wait_until(lambda: len(workers_of(process)) == 2, process)
+    workers = workers_of(process)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 143, told
+    assert "run the same command again to resume" in told
+    assert "Traceback" not in told
+    wait_until(lambda: not any(map(is_running, workers)), seconds=20)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gaps.csv.partial"]
+    assert subprocess.run(call, capture_output=True, check=False).returncode == 0
+    assert len(pd.read_csv(output)) == 30
+
+
+@needs_pgrep
+def test_a_killed_process_of_a_screening_is_told_with_what_to_do(folder, tmp_path):
+    call = call_of(folder, tmp_path / "gaps.csv")
+    process = subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: len(workers_of(process)) == 2, process)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Error: a process of the screening was killed" in told
+    assert f"finished rows are kept in {tmp_path / 'gaps.csv.partial'}, run the same command again" in told
+    assert "Traceback" not in told
+    assert subprocess.run(call, capture_output=True, check=False).returncode == 0
+
+
+def test_words_in_dollars_are_drawn_as_they_are(folder, tmp_path):
+    call = ["screen", folder / "gap.safetensors", folder / "candidates.jsonl", "--output", tmp_path / "gaps.csv"]
+    result = sitenet(*call, "--jobs", 1, "--quiet", "--unit", "$^$", "--quantity", "$\\frac{$")
+    assert result.exit_code == 0, result.output
+    assert "$\\frac{$" in (tmp_path / "gaps-report.html").read_text(encoding="utf-8")
+
+
+def test_a_damaged_ledger_is_one_message(folder, tmp_path, monkeypatch, capsys):
+    call = ["screen", folder / "gap.safetensors", folder / "candidates.jsonl", "--output", tmp_path / "gaps.csv"]
+    with monkeypatch.context() as patch:
+        screening = sys.modules["sitenet_sklearn.screening.screen"]
+        patch.setattr(screening, "choose_top", lambda *_args, **_options: 1 / 0)
+        assert sitenet(*call, "--jobs", 1, "--quiet").exit_code == 1
+    ledger = tmp_path / "gaps.csv.partial" / "ledger.sqlite"
+    content = bytearray(ledger.read_bytes())
+    content[8192:11192] = os.urandom(3000)
+    ledger.write_bytes(content)
+    with pytest.raises(SystemExit) as ended:
+        run(list(map(str, [*call, "--jobs", 1, "--quiet"])))
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert f"Error: {ledger} is no usable ledger of a screening" in told
+    assert f"remove {ledger.parent} to begin anew" in told
+
+
+@pytest.mark.parametrize("name", [".gaps.csv.lock", ".gaps-top.csv.lock", ".gaps-report.html.lock"])
+def test_a_file_that_is_named_like_a_lock_stays(folder, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    call = ["screen", folder / "gap.safetensors", folder / "candidates.jsonl", "--output", tmp_path / "gaps.csv"]
+    result = sitenet(*call, "--jobs", 1, "--quiet", "--overwrite")
+    assert result.exit_code == 2
+    assert "is no lock, as it is not empty" in " ".join(result.stderr.replace("│", " ").split())
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"

@@ -1,4 +1,5 @@
 import importlib.util
+import os
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_tables_that_share_a_file_are_not_written_at_once(tmp_path):
 def test_only_what_this_screening_wrote_is_replaced(tmp_path):
     files = files_of(tmp_path / "gaps.csv")
     (tmp_path / "gaps.csv.partial").mkdir()
-    ledger = Ledger(tmp_path / "gaps.csv.partial" / "ledger.sqlite", {"sources": "a"})
+    Ledger(tmp_path / "gaps.csv.partial" / "ledger.sqlite", {"sources": "a"}).close()
     for path in files:
         path.write_text("of somebody else")
         with pytest.raises(FileExistsError, match=f"{path.name} exists: choose another output, or replace it"):
@@ -33,6 +34,7 @@ def test_only_what_this_screening_wrote_is_replaced(tmp_path):
         path.unlink()
     for path in files:
         path.write_text("own")
+    ledger = Ledger(tmp_path / "gaps.csv.partial" / "ledger.sqlite", {"sources": "a"})
     ledger.sign({path.name: checksum_of(path) for path in files})
     ledger.close()
     check_outputs(files, [], overwrite=False)
@@ -60,3 +62,16 @@ def test_missing_packages_are_told_before_any_work(tmp_path, monkeypatch, name):
     with pytest.raises(ModuleNotFoundError, match=f"{name}: pip install {name}") as told:
         files_of(tmp_path / "gaps.parquet")
     assert told.value.name == name
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_pipes_are_never_replaced(tmp_path, number, overwrite):
+    files = files_of(tmp_path / "gaps.csv")
+    os.mkfifo(files[number])
+    with pytest.raises(FileExistsError, match=f"{files[number].name} is a device or pipe, which is never replaced"):
+        check_outputs(files, [], overwrite=overwrite)
+    files[number].rename(tmp_path / "pipe")
+    files[number].symlink_to(tmp_path / "pipe")
+    with pytest.raises(FileExistsError, match="is a device or pipe"):
+        check_outputs(files, [], overwrite=overwrite)

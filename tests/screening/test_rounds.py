@@ -1,5 +1,7 @@
 """Rounds finish every row once, whatever their size."""
 
+from contextlib import closing
+
 import pytest
 
 from sitenet_sklearn.network.weights_file import stored_checksum
@@ -17,11 +19,10 @@ def model_file(candidate_model_file):
 
 def screened(folder, candidates, model_file, *, chunk_size=5, n_jobs=1, **options):
     ledger = Ledger(folder / f"{chunk_size}-{n_jobs}.sqlite", {})
-    rows = rows_from([candidates], ledger.n_rows, chunk_size=chunk_size)
-    run_rounds(ledger, rows, model_file, n_jobs=n_jobs, **options)
-    found = list(ledger)
-    ledger.close()
-    return found
+    with closing(ledger):
+        rows = rows_from([candidates], ledger.n_rows, chunk_size=chunk_size)
+        run_rounds(ledger, rows, model_file, n_jobs=n_jobs, **options)
+        return list(ledger)
 
 
 @pytest.fixture(scope="module")

@@ -65,15 +65,15 @@ screen(load_model(model), candidates, output, top=5, by="lower", chunk_size=3, n
 """
 
 
-def rows_in(folder):
-    """Number of rows that a ledger has finished."""
+def rows_in(folder, how="immutable=1"):
+    """Number of rows that a ledger has finished; while the screening runs, others read it only without its lock."""
     path = folder / LEDGER
     if not path.is_file():
         return 0
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{path}?{how}", uri=True)) as connection:
             return connection.execute("SELECT count(*) FROM rows").fetchone()[0]
-    except sqlite3.OperationalError:
+    except sqlite3.DatabaseError:
         return 0
 
 
@@ -93,7 +93,7 @@ def test_after_kill_9_the_same_call_goes_on(
     wait_until(lambda: rows_in(tmp_path / "gaps.csv.partial"))
     process.kill()
     process.wait()
-    n_finished = rows_in(tmp_path / "gaps.csv.partial")
+    n_finished = rows_in(tmp_path / "gaps.csv.partial", "mode=rw")
     assert not output.exists()
     real, featurized = rounds.featurize_rows, []
     monkeypatch.setattr(rounds, "featurize_rows", lambda *given: featurized.extend(given[1].ids) or real(*given))
@@ -102,6 +102,38 @@ def test_after_kill_9_the_same_call_goes_on(
     assert output.read_bytes() == whole.output.read_bytes()
     assert found.top_file.read_bytes() == whole.top_file.read_bytes()
     assert not (tmp_path / "gaps.csv.partial").exists()
+
+
+KILLED_AT_THE_END = """
+import os, signal, sys
+from pathlib import Path
+from sitenet_sklearn import load_model
+from sitenet_sklearn.screening import screen
+model, candidates, output, moment = sys.argv[1:]
+
+def kill(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if moment == "report":
+    sys.modules["sitenet_sklearn.displays.pages"].versions = kill
+else:
+    replace = Path.replace
+    Path.replace = lambda path, new: kill() if str(new).endswith(moment) else replace(path, new)
+screen(load_model(model), candidates, output, top=5, by="lower", chunk_size=30, n_jobs=1)
+"""
+
+
+@pytest.mark.parametrize("moment", ["report", "-report.html", "-top.csv", "gaps.csv"])
+def test_a_kill_while_files_are_written_leaves_nothing_behind(
+    tmp_path, candidate_model, candidate_model_file, candidates, moment
+):
+    output = tmp_path / "gaps.csv"
+    arguments = [sys.executable, "-c", KILLED_AT_THE_END, candidate_model_file, candidates, output, moment]
+    assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
+    assert not output.exists()
+    screen(candidate_model, candidates, output, top=5, by="lower", chunk_size=30, n_jobs=1)
+    assert len(pd.read_csv(output)) == 82
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gaps-report.html", "gaps-top.csv", "gaps.csv"]
 
 
 def test_a_kill_at_the_end_computes_nothing_again(tmp_path, whole, candidate_model, candidates, monkeypatch):
@@ -346,7 +378,7 @@ def test_sources_of_other_crystals_meanwhile_are_told(tmp_path, candidate_model,
     with pytest.raises(RuntimeError, match=r"altered while they were screened.* remove .*gaps.csv.partial, and run"):
         screen(candidate_model, path, output, n_jobs=1)
     path.write_text("".join(lines))
-    with pytest.raises(ValueError, match="begun with other sources"):  # rows may be of the altered ones
+    with pytest.raises(ValueError, match=r"sources that were altered while an earlier run .* remove .*\.partial and"):
         screen(candidate_model, path, output, n_jobs=1)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["candidates.jsonl", "gaps.csv.partial"]
 

@@ -115,7 +115,7 @@ def lock_of(path, *, patience=0.0):
     path = Path(path)
     hidden = path.with_name(f".{path.name}.lock")
     if _is_foreign(hidden):
-        raise FileExistsError(f"{hidden} is no lock, as it is not empty: move it away, or choose another name")
+        raise FileExistsError(f"{hidden} is named like a lock, but no empty file: move it away, or choose another name")
     lock = FileLock(hidden)
     try:
         lock.acquire(timeout=patience)

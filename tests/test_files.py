@@ -81,7 +81,7 @@ def test_ctrl_c_while_a_lock_is_taken_leaves_none(tmp_path, monkeypatch):
 def test_what_is_no_lock_is_not_taken_for_one_and_stays(tmp_path, make):
     make(tmp_path / ".a.csv.lock")
     before = (tmp_path / ".a.csv.lock").lstat()
-    with pytest.raises(FileExistsError, match=r"\.a\.csv\.lock is no lock, as it is not empty: move it away"):
+    with pytest.raises(FileExistsError, match=r"\.a\.csv\.lock is named like a lock, but no empty file: move it away"):
         lock_of(tmp_path / "a.csv")
     assert (tmp_path / ".a.csv.lock").lstat().st_ino == before.st_ino
     assert (tmp_path / ".a.csv.lock").lstat().st_size == before.st_size

@@ -236,6 +236,6 @@ def test_a_file_that_is_named_like_a_lock_stays(folder, tmp_path, name):
     call = ["screen", folder / "gap.safetensors", folder / "candidates.jsonl", "--output", tmp_path / "gaps.csv"]
     result = sitenet(*call, "--jobs", 1, "--quiet", "--overwrite")
     assert result.exit_code == 2
-    assert "is no lock, as it is not empty" in " ".join(result.stderr.replace("│", " ").split())
+    assert "is named like a lock, but no empty file" in " ".join(result.stderr.replace("│", " ").split())
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "mine"

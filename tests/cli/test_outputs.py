@@ -282,6 +282,6 @@ def test_no_command_removes_what_is_only_named_like_its_lock(folder, command):
     result = sitenet(*command.split(), name, *quick)
     assert result.exit_code == (1 if "predict" in command else 2)
     told = " ".join(f"{result.stderr} {result.exception}".replace("│", " ").split())
-    assert "is no lock, as it is not empty: move it away, or choose another" in told
+    assert "is named like a lock, but no empty file: move it away, or choose another" in told
     assert (folder / f".{name}.lock").read_text() == "mine"
     assert not (folder / name).exists()

@@ -147,8 +147,10 @@ def screen(
     FileNotFoundError, ValueError
         If a source is not there, is none, or is damaged, if a parameter or the model does not fit, or if the folder of
         unfinished work is of another model, other sources or other options.
+    OSError
+        If an output or the folder of unfinished work cannot be written, for instance on a full disk.
     RuntimeError
-        If the sources were altered while they were screened.
+        If the sources were altered while they were screened, or if one of the processes was killed.
     ModuleNotFoundError
         If a package is missing with which the report, a Parquet file or a scheduler works.
 

@@ -121,7 +121,8 @@ def screen(
     chunk_size : int, default=256
         Crystals that a process gets at a time.
     n_jobs : int, default=-1
-        Number of processes; -1 is one for every core. None takes what `joblib.parallel_config` says.
+        Number of processes; -1 is one for every core. None takes what `joblib.parallel_config` says. If all rows are
+        one chunk, this process does the work.
     scheduler : str or distributed.Client, default=None
         Dask cluster to work on, instead of the processes of this machine: its address, its file (.json), or a client.
         All of its workers are used. They must see the sources and the folder of `output` under the same names.
@@ -189,6 +190,8 @@ def screen(
         check_outputs(files, sources, overwrite=overwrite)
         check_sources(sources)
         contents = contents_of(_with_progress(read_tables(sources, **reading | {"tell_unread": True}), verbose))
+        if n_jobs is not None and contents.n_rows <= chunk_size:
+            n_jobs = 1  # done before other processes have started
         job = {"sources": contents.checksum, "options": options}
         with WorkFolder(output, model, job) as work, processes_of(scheduler):
             done = work.ledger.n_rows

@@ -248,6 +248,17 @@ def test_sources_of_every_form(tmp_path, candidate_model, structures):
     assert found.top["prediction"].is_monotonic_increasing
 
 
+def test_few_rows_start_no_process(tmp_path, candidate_model, candidates, monkeypatch):
+    asked, run = [], rounds.results_of
+    monkeypatch.setattr(
+        rounds, "results_of", lambda calls, **options: asked.append(options["n_jobs"]) or run(calls, **options)
+    )
+    for chunk_size, n_jobs in ((82, 1), (81, 2)):
+        asked.clear()
+        screen(candidate_model, candidates, tmp_path / f"{chunk_size}.csv", n_jobs=2, chunk_size=chunk_size)
+        assert set(asked) == {n_jobs}
+
+
 def test_when_every_row_fails_the_table_says_why(tmp_path, candidate_model):
     (tmp_path / "bad.csv").write_text("id,cif\nx,no crystal\n")
     found = screen(candidate_model, tmp_path / "bad.csv", tmp_path / "gaps.csv", n_jobs=1)

@@ -33,6 +33,7 @@ from .options import (
     say_left_out,
 )
 from .outputs import check_folder, check_output, write_table
+from .pipelines import name_targets
 
 EXTRAS = {
     "ase": "ase",
@@ -116,7 +117,7 @@ def predict(
     ):
         for k, (predictions, failures) in enumerate(parts):
             say_left_out(failures, "not predicted")
-            named = predictions.rename(columns={"id": name})
+            named = name_targets(predictions.rename(columns={"id": name}), model)
             if file is None:
                 write_table(named, sys.stdout, as_json=as_json, header=not k)
             else:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 import joblib
 import numpy as np
@@ -20,6 +21,7 @@ from sitenet_sklearn.estimators.parameters import LAYERS
 from sitenet_sklearn.estimators.persistence import load_model, save_model
 from sitenet_sklearn.estimators.regressor import SiteNetRegressor
 from sitenet_sklearn.featurization.featurizer import SupercellFeaturizer
+from sitenet_sklearn.network.weights_file import read_model
 from sitenet_sklearn.tables.contents import contents_of
 from sitenet_sklearn.tables.reading import read_tables
 from sitenet_sklearn.training.devices import resolve_device
@@ -193,6 +195,35 @@ def write_fitted(pipeline, output, about=None):
     else:
         with written_whole(output) as temporary:
             joblib.dump(pipeline, temporary)
+
+
+def about_of(path):
+    """Read what `fit` wrote about a model into its file, as a dict; empty where there is nothing."""
+    about = read_model(path)[0].get("about") if path.suffix == ".safetensors" else None
+    return about if isinstance(about, dict) else {}
+
+
+def name_targets(predictions, path):
+    """Name the columns of several targets as the table of the training did, where the file of the model says so.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        With columns `prediction_1`, `prediction_2` and so on, or without.
+    path : pathlib.Path
+        File of the model.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With columns such as `prediction_band_gap`.
+    """
+    n = sum(re.fullmatch(r"prediction_\d+", name) is not None for name in predictions)
+    names = str(about_of(path).get("target", "")).split(", ") if n else []
+    if len(set(names)) != n:
+        return predictions
+    kinds = ("prediction", "std")
+    return predictions.rename(columns={f"{kind}_{k + 1}": f"{kind}_{names[k]}" for kind in kinds for k in range(n)})
 
 
 def study_name(data, structure_column, settings, pipeline):

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from sitenet_sklearn.network.weights_file import read_model
 from sitenet_sklearn.pretrained import card_of
 from sitenet_sklearn.screening.ranking import Ranking
 from sitenet_sklearn.screening.screen import screen as run_screening
 
 from .options import ModelFile, Overwrite, Quiet, Sources, StructureColumn, check_jobs, load_pipeline, say
 from .outputs import check_output
+from .pipelines import about_of
 
 
 def screen(
@@ -106,7 +106,7 @@ def named_by(model):
     """Quantity and unit of a model, as its card or its file names them."""
     if card := card_of(model):
         return model.parent.name.replace("_", " "), card["unit"]
-    about = _about(model)
+    about = about_of(model)
     return str(about.get("target", "prediction")).replace("_", " "), str(about.get("unit", ""))
 
 
@@ -134,7 +134,7 @@ def told_of(model):
             "do not use for": "; ".join(card["do not use for"]),
             "its card": f"sitenet info {name}",
         }
-    about = _about(model)
+    about = about_of(model)
     known = {"predicts": "target", "unit": "unit", "made on": "date", "crystals in its data": "crystals"}
     said = {word: str(about[name]) for word, name in known.items() if about.get(name)}
     errors = about.get("mean absolute error")
@@ -145,8 +145,3 @@ def told_of(model):
 
 def _error(value, unit, n_crystals):
     return " ".join(f"{value} {unit} on {n_crystals:,} crystals held out".split())
-
-
-def _about(model):
-    about = read_model(model)[0].get("about") if model.suffix == ".safetensors" else None
-    return about if isinstance(about, dict) else {}

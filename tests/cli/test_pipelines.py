@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, load_model
-from sitenet_sklearn.cli.pipelines import check_targets, doubts, make_model, study_name, write_fitted
+from sitenet_sklearn.cli.pipelines import check_targets, doubts, make_model, name_targets, study_name, write_fitted
 from sitenet_sklearn.tables.labelled import Labelled
 
 OPTIONS = {"classify": False, "max_atoms": 20, "device": "cpu", "jobs": 1, "quiet": True}
@@ -114,3 +114,22 @@ def test_written_models_forget_their_training(structures, band_gaps, tmp_path, n
         None,
     )
     np.testing.assert_array_equal(again.predict(structures[:3]), pipeline.predict(structures[:3]))
+
+
+@pytest.mark.parametrize(
+    ("about", "expected"),
+    [
+        ({"target": "gap, energy"}, ["prediction_gap", "prediction_energy", "std_gap", "std_energy"]),
+        ({"target": "gap, energy, third"}, ["prediction_1", "prediction_2", "std_1", "std_2"]),
+        ({"target": "gap, gap"}, ["prediction_1", "prediction_2", "std_1", "std_2"]),
+        (None, ["prediction_1", "prediction_2", "std_1", "std_2"]),
+    ],
+)
+def test_several_targets_are_called_as_the_model_says(tmp_path, structures, about, expected):
+    pipeline = make_model({}, **OPTIONS, max_epochs=1)
+    pipeline.fit(structures[:5], np.ones(5))
+    write_fitted(pipeline, tmp_path / "two.safetensors", about)
+    several = pd.DataFrame(0.0, [0], ["id", "prediction_1", "prediction_2", "std_1", "std_2"])
+    assert list(name_targets(several, tmp_path / "two.safetensors")) == ["id", *expected]
+    one = several[["id", "prediction_1"]].rename(columns={"prediction_1": "prediction"})
+    assert list(name_targets(one, tmp_path / "two.safetensors")) == ["id", "prediction"]

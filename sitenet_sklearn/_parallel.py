@@ -6,7 +6,8 @@ from functools import cache
 from multiprocessing import current_process
 from threading import Thread
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import MultiprocessingBackend, get_active_backend
 
 BREATH = 2.0
 """Seconds after which a process notices that the one that made it is gone."""
@@ -30,10 +31,18 @@ def results_of(calls, *, n_jobs=None, ordered=True):
     iterable
         The results, each as soon as it is there. Backends of joblib that cannot do that, such as Ray's, give all of
         them at the end.
+
+    Raises
+    ------
+    ValueError
+        For joblib's backend "multiprocessing" with several processes, in which PyTorch would hang.
     """
     try:
         parallel = Parallel(n_jobs=n_jobs, return_as="generator" if ordered else "generator_unordered")
-    except ValueError:  # whatever the backend is, it cannot
+    except ValueError as error:  # whatever the backend is, it cannot
+        if type(get_active_backend()[0]) is MultiprocessingBackend and effective_n_jobs(n_jobs) > 1:
+            told = "joblib's backend 'multiprocessing' copies processes, which PyTorch does not survive: take 'loky'"
+            raise ValueError(told) from error
         parallel = Parallel(n_jobs=n_jobs)
     parent = os.getpid()
     return parallel(delayed(_call)(parent, *call) for call in calls)

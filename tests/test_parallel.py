@@ -40,6 +40,14 @@ def test_results_come_one_by_one():
     assert seen == [0]
 
 
+def test_processes_that_would_hang_are_refused():
+    calls = [delayed(square)(k, []) for k in range(3)]
+    with joblib.parallel_config(backend="multiprocessing", n_jobs=2):
+        with pytest.raises(ValueError, match=r"'multiprocessing' copies processes, .*: take 'loky'"):
+            results_of(calls)
+        assert list(results_of(calls, n_jobs=1)) == [0, 1, 4]
+
+
 def test_other_errors_stay():
     with pytest.raises(ValueError, match="n_jobs == 0"):
         list(results_of([delayed(square)(1, [])], n_jobs=0))

@@ -41,7 +41,7 @@ def pack(calibration):
         "counts": known.counts,
     }
     parts = scale._asdict() | calibration._asdict() | known._asdict()
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(parts[name])) for name in _ARRAYS}
+    tensors = {name: torch.from_numpy(np.require(parts[name], requirements="CW")) for name in _ARRAYS}
     for name in _WORDS:
         text = "\n".join(getattr(known, name)).encode()
         tensors[name] = torch.from_numpy(np.frombuffer(text, dtype=np.uint8).copy())

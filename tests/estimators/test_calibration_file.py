@@ -1,5 +1,6 @@
 import copy
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -23,6 +24,14 @@ def test_a_saved_model_says_the_same(calibrated, featurized, tmp_path):
         texts = ["flags", "nearest"]
         np.testing.assert_allclose(before.drop(columns=texts), after.drop(columns=texts), rtol=1e-5, atol=1e-5)
         assert before[texts].equals(after[texts])
+
+
+def test_a_model_that_joblib_maps_is_saved(calibrated, tmp_path):
+    joblib.dump(calibrated, tmp_path / "model.joblib")
+    mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
+    assert not mapped.calibration_.known.vectors.flags.writeable
+    save_model(mapped, tmp_path / "model.safetensors")
+    assert load_model(tmp_path / "model.safetensors").calibration_.known.labels == mapped.calibration_.known.labels
 
 
 @pytest.mark.parametrize(

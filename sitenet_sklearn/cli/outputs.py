@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from sitenet_sklearn._files import lock_of, unlock, written_whole
+from sitenet_sklearn.tables.plain_text import is_utf8, printable
 from sitenet_sklearn.tables.predictions import as_text
 from sitenet_sklearn.tables.reading import files_read
 
@@ -111,6 +112,8 @@ def _locked(path, option):
 def _check_name(path, option, suffixes):
     if suffixes and path.suffix not in suffixes:
         raise typer.BadParameter(f"{option} {path} must end in {' or '.join(suffixes)}")
+    if not is_utf8(path):
+        raise typer.BadParameter(f"{option} {printable(str(path))} cannot be written: its name is not in UTF-8")
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         raise typer.BadParameter(f"{option} {path} cannot be written: its name is longer than {LONGEST_NAME} bytes")
     if path.is_dir():

@@ -223,7 +223,8 @@ class Ledger:
     def _check_there(self):
         if not self.path.exists():
             raise FileNotFoundError(
-                f"{self.path} was removed while the screening ran: run the same command again, which begins anew"
+                f"{self.path} was removed while the screening ran: remove {self.path.parent}, if it is there, and "
+                "run the same command again, which begins anew"
             )
 
 

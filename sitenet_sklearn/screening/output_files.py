@@ -7,6 +7,7 @@ import os
 from contextlib import ExitStack, contextmanager
 
 from sitenet_sklearn._files import lock_of, unlock
+from sitenet_sklearn.tables.plain_text import is_utf8, printable
 from sitenet_sklearn.tables.reading import files_read
 
 from .ledger import stored_job
@@ -33,10 +34,12 @@ def files_of(output):
     ModuleNotFoundError
         If a package is not installed with which the report, or a Parquet file, is written.
     ValueError
-        If its name has another ending.
+        If its name has another ending, or is not in UTF-8.
     """
     if output.suffix not in SUFFIXES:
         raise ValueError(f"output must end in {' or '.join(SUFFIXES)}, got {output}")
+    if not is_utf8(output):
+        raise ValueError(f"output must have a name in UTF-8, got {printable(str(output))}")
     for name in ("matplotlib", "jinja2"):
         if importlib.util.find_spec(name) is None:
             raise ModuleNotFoundError(f"the report is made with {name}: pip install {name}", name=name)

@@ -20,6 +20,7 @@ from sitenet_sklearn.estimators.calibrated import check_level
 from sitenet_sklearn.estimators.chunks import split_featurizer
 from sitenet_sklearn.estimators.prediction_table import prediction_columns
 from sitenet_sklearn.tables.contents import contents_of
+from sitenet_sklearn.tables.plain_text import printable
 from sitenet_sklearn.tables.readable import check_sources
 from sitenet_sklearn.tables.reading import read_tables
 
@@ -265,7 +266,7 @@ def _write_all(ledger, columns, write, offer):
 
 def _names_of(sources):
     """Name some sources, and count the others."""
-    names = ", ".join(source.name for source in sources[:N_NAMED])
+    names = ", ".join(printable(source.name) for source in sources[:N_NAMED])
     n_others = len(sources) - N_NAMED
     return names if n_others <= 0 else f"{names} and {n_others:,} other{'s' if n_others > 1 else ''}"
 

@@ -44,7 +44,10 @@ def work_folder_of(output):
     for file in files:
         is_own = has_ledger if file.name in _LEDGER_FILES else _is_of(token, file)
         if not is_own or file.is_symlink() or not file.is_file():
-            raise FileExistsError(f"{file} was not written by a screening: move it away, or choose another output")
+            lost = "" if token else f"; if {path} is unfinished work that has lost its ledger, remove it"
+            raise FileExistsError(
+                f"{file} was not written by a screening: move it away, or choose another output{lost}"
+            )
     return path
 
 

@@ -19,3 +19,18 @@ def printable(text):
     True
     """
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def is_utf8(path):
+    r"""Whether a path is text in UTF-8; others have bytes that cannot be written into files.
+
+    Examples
+    --------
+    >>> is_utf8("gaps.csv"), is_utf8("gaps\udcff.csv")
+    (True, False)
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

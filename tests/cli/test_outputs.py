@@ -266,6 +266,9 @@ def test_outputs_that_cannot_be_written_are_named(folder, command, monkeypatch):
     result = sitenet(*command.split(), "x" * 240 + end)
     assert result.exit_code == 2
     assert "its name is longer than 235 bytes" in " ".join(result.stderr.replace("│", " ").split())
+    result = sitenet(*command.split(), f"x\udcff{end}")
+    assert result.exit_code == 2
+    assert "its name is not in UTF-8" in " ".join(result.stderr.replace("│", " ").split())
     monkeypatch.setattr("os.access", lambda path, _: folder != path)  # root may write everywhere
     result = sitenet(*command.split(), "out" + end)
     assert result.exit_code == 2

@@ -160,7 +160,7 @@ def test_a_ledger_that_is_removed_meanwhile_is_told(tmp_path):
     (tmp_path / "work").mkdir()
     ledger = Ledger(tmp_path / "work" / "ledger.sqlite", JOB)
     shutil.rmtree(tmp_path / "work")
-    with pytest.raises(FileNotFoundError, match=r"ledger.sqlite was removed while the screening ran: run the same"):
+    with pytest.raises(FileNotFoundError, match=r"sqlite was removed while the screening ran: remove .* and run the"):
         ledger.add([Row(0, "x", "Fe", None, "why")], [])
     with pytest.raises(FileNotFoundError, match="was removed"):
         list(ledger)

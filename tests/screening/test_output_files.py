@@ -75,3 +75,8 @@ def test_pipes_are_never_replaced(tmp_path, number, overwrite):
     files[number].symlink_to(tmp_path / "pipe")
     with pytest.raises(FileExistsError, match="is a device or pipe"):
         check_outputs(files, [], overwrite=overwrite)
+
+
+def test_a_name_that_is_no_utf8_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="output must have a name in UTF-8, got "):
+        files_of(tmp_path / "x\udcff.csv")

@@ -248,6 +248,16 @@ def test_sources_of_every_form(tmp_path, candidate_model, structures):
     assert found.top["prediction"].is_monotonic_increasing
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs names of any bytes")
+def test_a_source_whose_name_is_no_utf8_is_screened(tmp_path, candidate_model, structures):
+    source = tmp_path / "\udcff.cif"
+    structures[0].to(filename=str(tmp_path / "a.cif"), fmt="cif")
+    os.rename(tmp_path / "a.cif", source)  # noqa: PTH104
+    found = screen(candidate_model, source, tmp_path / "gaps.csv", n_jobs=1)
+    assert found.n_crystals == 1
+    assert "\ufffd.cif" in found.report_file.read_text(encoding="utf-8")
+
+
 def test_few_rows_start_no_process(tmp_path, candidate_model, candidates, monkeypatch):
     asked, run = [], rounds.results_of
     monkeypatch.setattr(

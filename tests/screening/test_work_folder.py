@@ -91,6 +91,16 @@ def test_a_database_of_the_user_stays(tmp_path, candidate_model):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_folder_that_lost_its_ledger_is_said_to_be_removed(tmp_path, candidate_model):
+    work = WorkFolder(tmp_path / "gaps.csv", candidate_model, {})
+    work.ledger.close()
+    message = r"model\.safetensors was not written .*; if .*gaps\.csv\.partial is unfinished work that has lost"
+    for damage in (lambda path: path.write_bytes(b""), Path.unlink):
+        damage(work.path / LEDGER)
+        with pytest.raises(FileExistsError, match=message):
+            WorkFolder(tmp_path / "gaps.csv", candidate_model, {})
+
+
 def test_what_a_kill_left_half_written_is_removed_at_the_next_beginning(tmp_path, candidate_model):
     work = WorkFolder(tmp_path / "gaps.csv", candidate_model, {})
     work.__exit__(RuntimeError, None, None)

@@ -1,4 +1,4 @@
-"""Results of joblib's processes as they come, on every backend."""
+"""Results of joblib's processes as they come, on every backend but that of forked ones."""
 
 import os
 import time

@@ -33,7 +33,7 @@ from .options import (
     say_left_out,
 )
 from .outputs import check_folder, check_output, write_table
-from .pipelines import name_targets
+from .pipelines import about_of, name_targets
 
 EXTRAS = {
     "ase": "ase",
@@ -106,7 +106,7 @@ def predict(
     done = file.rows if file else 0
     if done:
         say(f"{done} crystals are done already")
-    name = "id" if any(map(is_table, files)) else "file"
+    name, about = "id" if any(map(is_table, files)) else "file", about_of(model)
     can_mask = on_error == "raise" and split_featurizer(pipeline)[0] is not None
     remedy = "\ncorrect them, or leave their predictions empty with --on-error mask" if can_mask else ""
     handling = {"skip": done, "level": level, "on_error": on_error, "n_jobs": jobs}
@@ -117,7 +117,7 @@ def predict(
     ):
         for k, (predictions, failures) in enumerate(parts):
             say_left_out(failures, "not predicted")
-            named = name_targets(predictions.rename(columns={"id": name}), model)
+            named = name_targets(predictions.rename(columns={"id": name}), about)
             if file is None:
                 write_table(named, sys.stdout, as_json=as_json, header=not k)
             else:

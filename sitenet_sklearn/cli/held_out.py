@@ -109,10 +109,13 @@ def fit_and_hold_out(pipeline, crystals, *, share, seed):
     """
     structures, y = crystals.structures, crystals.y
     start = getattr(_network_of(pipeline), "pretrained", None)
-    learned = _learned(start, pipeline, structures) if share and start is not None else np.zeros(len(y), bool)
+    learned = np.zeros(len(y), bool)
+    if share and start is not None:
+        X = pipeline[0].fit_transform(structures)
+        learned = _learned(start, X)
     if isinstance(pipeline[-1], CalibratedRegressor):
         if learned.any():
-            return _calibrate_apart(pipeline, structures, y, share=share, seed=seed, learned=learned)
+            return _calibrate_apart(pipeline, X, y, share=share, seed=seed, learned=learned)
         return pipeline.fit(structures, y)[-1].held_out_rows_
     classify = is_classifier(pipeline[-1])
     test = _rows_apart(y, share, seed, learned, classify=classify) if share else np.zeros(0, int)
@@ -123,30 +126,29 @@ def fit_and_hold_out(pipeline, crystals, *, share, seed):
     return test
 
 
-def _learned(start, pipeline, structures):
+def _learned(start, X):
     """Find rows that the model learned from which training begins; none where too few others are left to hold out."""
-    learned = learned_rows(start, pipeline[0].fit_transform(structures))
+    learned = learned_rows(start, X)
     name = Path(start).parent.name if card_of(start) else start
     doubt = "if it learned the same property, errors and intervals come out too small"
     if learned is None:
         say(f"{name} does not say what it learned from; some of these crystals may be among that: {doubt}")
-        return np.zeros(len(structures), bool)
+        return np.zeros(len(X), bool)
     if learned.any():
         of_these = f"{name} learned from {learned.sum()} of these {len(learned)} crystals"
         if (~learned).sum() >= FEWEST:
             say(f"{of_these}: only others are held out")
             return learned
         say(f"{of_these}, and some of them are held out: {doubt}")
-    return np.zeros(len(structures), bool)
+    return np.zeros(len(X), bool)
 
 
-def _calibrate_apart(pipeline, structures, y, *, share, seed, learned):
+def _calibrate_apart(pipeline, X, y, *, share, seed, learned):
     """Train and calibrate with crystals that were not learned before, at most half of these."""
     model, new = pipeline[-1], np.flatnonzero(~learned)
     n = min(int(np.ceil(share * len(y))), max(FEWEST, len(new) // 2))
     test = np.sort(np.random.default_rng(seed).permutation(new)[:n])
     train = np.setdiff1d(np.arange(len(y)), test)
-    X = pipeline[0].fit_transform(structures)
     estimator = clone(model.estimator).fit(X[train], y[train])
     calibrated = CalibratedRegressor.from_fitted(estimator, (X[train], y[train]), (X[test], y[test]))
     pipeline.steps[-1] = pipeline.steps[-1][0], calibrated

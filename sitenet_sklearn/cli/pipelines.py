@@ -203,15 +203,15 @@ def about_of(path):
     return about if isinstance(about, dict) else {}
 
 
-def name_targets(predictions, path):
+def name_targets(predictions, about):
     """Name the columns of several targets as the table of the training did, where the file of the model says so.
 
     Parameters
     ----------
     predictions : pandas.DataFrame
         With columns `prediction_1`, `prediction_2` and so on, or without.
-    path : pathlib.Path
-        File of the model.
+    about : dict
+        From `about_of`.
 
     Returns
     -------
@@ -219,7 +219,7 @@ def name_targets(predictions, path):
         With columns such as `prediction_band_gap`.
     """
     n = sum(re.fullmatch(r"prediction_\d+", name) is not None for name in predictions)
-    names = str(about_of(path).get("target", "")).split(", ") if n else []
+    names = str(about.get("target", "")).split(", ") if n else []
     if len(set(names)) != n:
         return predictions
     kinds = ("prediction", "std")

@@ -45,8 +45,8 @@ def suggest(
     maximize : bool, default=True
         Whether larger values are better, for "expected_improvement".
     labelled : RaggedCrystals or sequence of crystals, default=None
-        Crystals whose values are known, for "diversity". None takes the training crystals that a calibrated model
-        remembers, or none.
+        Crystals whose values are known, for "diversity"; empty if there are none. None takes the training crystals
+        that a calibrated model remembers, if it does.
     random_state : int, RandomState instance or None, default=None
         For "random".
 
@@ -161,7 +161,9 @@ def _featurize(model, pool):
 
 
 def _known_vectors(model, estimator, labelled):
-    if labelled is not None and len(labelled):
+    if labelled is not None:
+        if not len(labelled):
+            return None
         X = _featurize(model, labelled)[1]
         return representation(estimator, X[X.valid])
     calibrated = last_step(estimator)

@@ -4,9 +4,10 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from sitenet_sklearn._files import write_whole_file
+from sitenet_sklearn._parallel import results_of
 from sitenet_sklearn.crystals.structures import as_structure
 from sitenet_sklearn.tables.predictions import as_text
 from sitenet_sklearn.tables.reading import CrystalTable
@@ -44,7 +45,7 @@ def choose_top(ranked, ranking, crystals, model_file, *, n_jobs=None):
     if ranking.diverse and len(ranked) > ranking.top:
         items = [crystals[number] for _, number, _ in ranked]
         tables = [_as_table(items[k : k + _CHUNK]) for k in range(0, len(items), _CHUNK)]
-        found = Parallel(n_jobs=n_jobs)(delayed(represent_rows)(model_file, table) for table in tables)
+        found = list(results_of((delayed(represent_rows)(model_file, table) for table in tables), n_jobs=n_jobs))
         ranked = [ranked[k] for k in farthest_points(np.concatenate(found), ranking.top, first=0)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # were given when these crystals were screened

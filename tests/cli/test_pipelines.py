@@ -3,7 +3,15 @@ import pandas as pd
 import pytest
 
 from sitenet_sklearn import SiteNetClassifier, SiteNetRegressor, load_model
-from sitenet_sklearn.cli.pipelines import check_targets, doubts, make_model, name_targets, study_name, write_fitted
+from sitenet_sklearn.cli.pipelines import (
+    about_of,
+    check_targets,
+    doubts,
+    make_model,
+    name_targets,
+    study_name,
+    write_fitted,
+)
 from sitenet_sklearn.tables.labelled import Labelled
 
 OPTIONS = {"classify": False, "max_atoms": 20, "device": "cpu", "jobs": 1, "quiet": True}
@@ -129,7 +137,8 @@ def test_several_targets_are_called_as_the_model_says(tmp_path, structures, abou
     pipeline = make_model({}, **OPTIONS, max_epochs=1)
     pipeline.fit(structures[:5], np.ones(5))
     write_fitted(pipeline, tmp_path / "two.safetensors", about)
+    known = about_of(tmp_path / "two.safetensors")
     several = pd.DataFrame(0.0, [0], ["id", "prediction_1", "prediction_2", "std_1", "std_2"])
-    assert list(name_targets(several, tmp_path / "two.safetensors")) == ["id", *expected]
+    assert list(name_targets(several, known)) == ["id", *expected]
     one = several[["id", "prediction_1"]].rename(columns={"prediction_1": "prediction"})
-    assert list(name_targets(one, tmp_path / "two.safetensors")) == ["id", "prediction"]
+    assert list(name_targets(one, known)) == ["id", "prediction"]

@@ -80,7 +80,7 @@ def list_crystals(X, owner):
     if not items:
         raise ValueError(f"{owner} expects at least one crystal, got an empty {type(X).__name__}")
     for index, item in enumerate(items):
-        if not (isinstance(item, IStructure | dict | str | os.PathLike) or _is_atoms(item) or _is_missing(item)):
+        if not (isinstance(item, IStructure | dict | str | os.PathLike) or _is_atoms(item) or is_missing(item)):
             raise TypeError(
                 f"{owner} expects pymatgen Structures, paths, text in CIF or POSCAR, dicts or ASE Atoms, got "
                 f"{type(item).__name__} at index {index}: {item!r:.80}"
@@ -122,7 +122,7 @@ def as_structure(item):
     """
     if isinstance(item, IStructure):
         return item
-    if _is_missing(item) or (isinstance(item, str) and not item.strip()):
+    if is_missing(item) or (isinstance(item, str) and not item.strip()):
         raise CrystalError("there is no crystal: expected a Structure, a path, CIF, POSCAR or JSON")
     if is_path(item) and not is_file(item):
         raise CrystalError("no such file")
@@ -206,7 +206,7 @@ def has_known_name(name):
     return _format_of_name(name) is not None or _OTHER_FORMATS.fullmatch(name.lower()) is not None
 
 
-def _is_missing(item):
+def is_missing(item):
     """Whether an item is what tables have where nothing is: None, NaN, pandas.NA."""
     return pd.api.types.is_scalar(item) and pd.isna(item)
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from sitenet_sklearn.crystals.structures import is_file
+from sitenet_sklearn.crystals.structures import is_file, is_missing
 
 
 class Contents(NamedTuple):
@@ -36,16 +36,11 @@ def contents_of(tables):
                 content = crystal.read_bytes() if is_file(crystal) else b"no such file"
             else:
                 content = _canonical(crystal)
-            known = {key: value for key, value in values.items() if not _is_missing(value)}
+            known = {key: value for key, value in values.items() if not is_missing(value)}  # a chunk has all names
             for part in (name.encode(errors="backslashreplace"), content, _canonical(known)):
                 digest.update(hashlib.sha256(part).digest())
         n_rows += len(table)
     return Contents(n_rows, digest.hexdigest())
-
-
-def _is_missing(value):
-    """Whether a row says nothing here: a chunk has the names of all its rows, more chunks have fewer in each."""
-    return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
 
 
 def _canonical(value):

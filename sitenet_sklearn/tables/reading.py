@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
-from sitenet_sklearn.crystals.structures import as_structure, is_file, is_path
+from sitenet_sklearn.crystals.structures import as_structure, is_file, is_missing, is_path
 from sitenet_sklearn.exceptions import CrystalError, Failure
 
 from .containers import PROPERTIES, Unread, holds_crystals, read_container, some
@@ -307,13 +307,8 @@ def find_column(frame, name):
 def _ids(frame, column, crystals, start, *, named):
     if named or all(isinstance(crystal, Path) for crystal in crystals):
         entries = enumerate(frame[column], start)
-        return [str(row) if _is_empty(entry) else printable(str(entry)) for row, entry in entries]
+        return [str(row) if is_missing(entry) or entry == "" else printable(str(entry)) for row, entry in entries]
     return [str(start + k) for k in range(len(frame))]
-
-
-def _is_empty(entry):
-    """Whether nothing stands in a row: an empty text, null, or no such name in an object of JSON."""
-    return entry is None or entry != entry or entry == ""  # noqa: PLR0124 - NaN
 
 
 def _is_path(entry):
